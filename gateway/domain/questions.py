@@ -1,0 +1,65 @@
+"""What the planner may ask. A batch of questions is answered at the same time, so a batch is one round of waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.domain.model import Appointment, Kind, Span
+from gateway.domain.steps import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Hold these while the command is at work. Appointments first, in a batch of their own, then resource-days.
+
+    Answered with `None` once they are held; `Busy` is raised where that takes too long.
+    """
+
+    appointments: tuple[str, ...] = ()
+    resource_days: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAppointments:
+    """→ Mapping[str, Appointment | None], keyed by the ids as they were asked for (an old id finds its successor)."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FindFreeTime:
+    """→ FreeTime of a resource within `span`, for a service and care unit (`None`: any).
+
+    `ignoring`: the command's own appointments. Where the account's capabilities say `own_time_shown`, the slots that
+    only they hold are shown as free.
+    """
+
+    span: Span
+    resource_id: str | None = None
+    healthcare_service_id: str | None = None
+    care_unit_id: str | None = None
+    ignoring: tuple[Appointment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCalendar:
+    """→ Sequence[Appointment]: all that overlap `span`, whatever their status, of a resource and/or a patient."""
+
+    span: Span
+    resource_id: str | None = None
+    patient_id: str | None = None
+    care_unit_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """→ Entry | None: does it exist?"""
+
+    kind: Kind
+    id: str
+
+
+Question = Claim | ReadAppointments | FindFreeTime | ReadCalendar | LookUp
+Planning = Generator[tuple[Question, ...], tuple[Any, ...], Plan]

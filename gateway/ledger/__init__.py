@@ -1,0 +1,154 @@
+"""What may have happened, written down before it happens: keys, intents, outcomes, lineage. A Protocol and its engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class State(StrEnum):
+    """What became of a command (contract §7)."""
+
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+    UNDONE = "undone"
+    REPAIRING = "repairing"
+    NEEDS_ATTENTION = "needs_attention"
+
+    @property
+    def settled(self) -> bool:
+        return self in (State.DONE, State.REFUSED, State.UNDONE)
+
+
+class StepState(StrEnum):
+    """Where a step stands. `attempting` is written before the call: after a crash it means "maybe"."""
+
+    PLANNED = "planned"
+    ATTEMPTING = "attempting"
+    DONE = "done"
+    FAILED = "failed"
+    """Certainly not executed (any more)."""
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    LEFT = "left"
+    """Somebody else changed it since: theirs stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client was (or will be) told: final once the command is settled."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    index: int
+    state: StepState
+    action: str
+    payload: bytes
+    """The receipt as JSON once done, `b""` before. The step itself stands in the command's plan."""
+    attempted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow:
+    """A command as it is stored. `payload` (the command and its plan, JSON) and answers are sealed at rest."""
+
+    id: str
+    client: str
+    emr: str
+    tenant: str
+    operation: str
+    state: State = State.RUNNING
+    created_at: datetime
+    updated_at: datetime
+    key: str | None = None
+    """The idempotency key's keyed hash; `None` where none was given or where it was released."""
+    fingerprint: str | None = None
+    payload: bytes = b""
+    answer: Answer | None = None
+    steps: tuple[StepRow, ...] = field(default=())
+    appointments: tuple[str, ...] = ()
+    """Ids it touches; stored as keyed hashes, so only ever written and searched, never read back."""
+
+
+class LedgerDown(Exception):
+    """The store does not answer or can't write (disk full, read-only): nothing may be sent to an EMR."""
+
+
+class Ledger(Protocol):
+    """Every method returns only when what it says is durable. All raise `LedgerDown` when the store is down."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def begin(self, row: CommandRow) -> CommandRow | None:
+        """Insert the command with its key. → `None` when it is new, else the row that holds the same client's key."""
+        ...
+
+    async def plan(
+        self, id: str, payload: bytes, actions: Sequence[str], appointments: Sequence[str], now: datetime
+    ) -> None:
+        """Store the plan and its steps, all `planned`. Replaces an earlier plan of which nothing stands."""
+        ...
+
+    async def advance(
+        self,
+        id: str,
+        steps: Sequence[StepRow],
+        now: datetime,
+        lineage: Sequence[tuple[str, str, str]] = (),
+    ) -> None:
+        """Write step states (and receipts) in one commit; with `(tenant, old id, new id)` where an id changed."""
+        ...
+
+    async def settle(
+        self,
+        id: str,
+        state: State,
+        answer: Answer | None,
+        now: datetime,
+        *,
+        release_key: bool = False,
+        lineage: Sequence[tuple[str, str, str]] = (),
+    ) -> None:
+        """Write how it stands. With a settled `state`, payload and receipts are erased: only the answer is kept."""
+        ...
+
+    async def command(self, id: str, client: str) -> CommandRow | None: ...
+
+    async def commands(
+        self,
+        client: str,
+        *,
+        key: str | None = None,
+        appointment: str | None = None,
+        unsettled: bool = False,
+        limit: int = 100,
+    ) -> Sequence[CommandRow]:
+        """The client's commands, newest first."""
+        ...
+
+    async def unsettled(self) -> Sequence[CommandRow]:
+        """Of all clients, oldest first, with payloads: what recovery has to finish or undo."""
+        ...
+
+    async def successors(self, tenant: str, ids: Sequence[str]) -> dict[str, str]:
+        """The current id for each of `ids` that has a successor."""
+        ...
+
+    async def ancestors(self, tenant: str, id: str) -> tuple[str, ...]:
+        """The earlier ids of `id`, oldest first."""
+        ...
+
+    async def purge(self, settled_before: datetime) -> int:
+        """Forget settled commands older than that. → how many."""
+        ...

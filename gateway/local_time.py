@@ -1,0 +1,41 @@
+"""Local wall time without an offset, for EMRs that speak it. Zones are IANA's, from the pinned tzdata package."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from gateway.port import Refused
+
+
+def repeated(instant: datetime, zone: ZoneInfo) -> bool:
+    """Does the zone's clock show this wall time twice, so that it can't be said without an offset?"""
+    wall = instant.astimezone(zone).replace(tzinfo=None)
+    first, second = wall.replace(tzinfo=zone, fold=0), wall.replace(tzinfo=zone, fold=1)
+    # In a gap the two also differ, but an instant never shows a wall time that does not exist.
+    return first.utcoffset() != second.utcoffset()
+
+
+def to_wall(instant: datetime, zone: ZoneInfo) -> datetime:
+    """An instant as naive wall time of `zone`.
+
+    Raises Refused("invalid") in the hour that a clock change repeats: it would be a guess which of the two is meant.
+    """
+    if repeated(instant, zone):
+        raise Refused("invalid", "a time in the repeated hour of a clock change can't be said without an offset")
+    return instant.astimezone(zone).replace(tzinfo=None)
+
+
+def from_wall(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Naive wall time as an aware time of `zone`. A repeated time is read as its first occurrence, a time that the
+    clock skips as the instant at which the skipping clock would have shown it (PEP 495, fold=0)."""
+    aware = wall.replace(tzinfo=zone, fold=0)
+    return aware.astimezone(UTC).astimezone(zone)
+
+
+def day_bounds(day: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The first instant of the local day that `day` lies in, and of the next: 23, 24 or 25 hours apart."""
+    local = day.astimezone(zone)
+    start = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    after = (start.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
+    return start, after

@@ -1,0 +1,61 @@
+"""The one import that a plugin needs. What stands here is promised to third parties; nothing else of `gateway` is."""
+
+from gateway.domain.capabilities import Capabilities, Support
+from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span, Status
+from gateway.domain.questions import FindFreeTime, ReadCalendar
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt
+from gateway.hookspecs import hookimpl
+from gateway.local_time import day_bounds, from_wall, repeated, to_wall
+from gateway.port import (
+    PLUGIN_API,
+    Account,
+    Emr,
+    EmrError,
+    MaybeDone,
+    NotSent,
+    Refused,
+    Throttled,
+    Vendor,
+)
+from gateway.vendor_auth import ApiKey, Basic, Bearer
+from gateway.vendor_http import Door, VendorHttp
+
+__all__ = [
+    "PLUGIN_API",
+    "Account",
+    "ApiKey",
+    "Appointment",
+    "Basic",
+    "Bearer",
+    "Cancel",
+    "Capabilities",
+    "Change",
+    "Confirm",
+    "Create",
+    "Discard",
+    "Door",
+    "Emr",
+    "EmrError",
+    "Entry",
+    "FindFreeTime",
+    "FreeTime",
+    "Kind",
+    "MarkSlot",
+    "MaybeDone",
+    "NotSent",
+    "ReadCalendar",
+    "Receipt",
+    "Refused",
+    "Slot",
+    "Span",
+    "Status",
+    "Support",
+    "Throttled",
+    "Vendor",
+    "VendorHttp",
+    "day_bounds",
+    "from_wall",
+    "hookimpl",
+    "repeated",
+    "to_wall",
+]

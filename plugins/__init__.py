@@ -1,0 +1,1 @@
+"""EMR plugins: one module or package per vendor."""
