@@ -1,0 +1,132 @@
+"""What the routes ask of the gateway: one Protocol, implemented by the service, and the words it is spoken in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.commands import Command
+from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
+from gateway.domain.outcome import Outcome
+from gateway.ledger import CommandRow
+
+DEFAULT_WAIT_S = 50.0
+"""How long a client waits for a write to settle, at most, before it is answered 202; in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The client that was authenticated."""
+
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountInfo:
+    """One EMR account of a client: what `GET /api/emrs` shows."""
+
+    key: str
+    plugin: str
+    name: str
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """How a write was asked for, apart from what it wants."""
+
+    request_id: str
+    standard: str = "leyr"
+    idempotency_key: str | None = None
+    """As the client sent it; `None` on dry runs, which ignore it."""
+    fingerprint: str = ""
+    """Canonical text of method, EMR key, path, standard and parsed body: equal for equal requests. It may hold
+    patient data, so it is to be hashed with a key before it is kept."""
+    dry_run: bool = False
+    expected_plan: str | None = None
+    """The `x-plan` that a real run has to be; `None` on dry runs."""
+    wait_s: float = DEFAULT_WAIT_S
+    """How long the client waits for the write to settle, in seconds. 0: not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A finished answer: the routes send it as it is and add nothing but the request's id."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Gateway(Protocol):
+    """What the routes need. Every method raises `GatewayError`s; NotFound for an unknown `emr`, too.
+
+    Ids are as the client meant them, byte for byte: `emr_id:X` is `X` already, ids of the other types still
+    bear their type (`gateway.wire.typed_id` takes them apart).
+    """
+
+    def authenticate(self, client_id: str | None, client_secret: str | None) -> Awaitable[Principal]:
+        """Raises Unauthorized, the same and as slowly whatever was wrong."""
+        ...
+
+    def accounts(self, principal: Principal) -> Sequence[AccountInfo]: ...
+
+    async def write(
+        self, principal: Principal, emr: str, command: Command, circumstances: Circumstances
+    ) -> Reply:
+        """Carry out a command, or say where it stands when the client's wait is over.
+
+        `command.if_match` holds entity tags as they were sent, quotes and all; `("*",)` matches any appointment,
+        a weak tag (`W/"…"`) none.
+        """
+        ...
+
+    async def appointment(
+        self, principal: Principal, emr: str, id: str, care_unit_id: str | None
+    ) -> Outcome: ...
+
+    async def appointments(
+        self,
+        principal: Principal,
+        emr: str,
+        *,
+        span: Span,
+        patient_id: str | None,
+        resource_id: str | None,
+        care_unit_id: str | None,
+    ) -> Outcome: ...
+
+    async def timeslots(
+        self,
+        principal: Principal,
+        emr: str,
+        *,
+        span: Span,
+        resource_id: str | None,
+        healthcare_service_id: str | None,
+        care_unit_id: str | None,
+    ) -> Sequence[Slot]: ...
+
+    async def directory(
+        self, principal: Principal, emr: str, kind: Kind, care_unit_id: str | None
+    ) -> Sequence[Entry]: ...
+
+    async def command(self, principal: Principal, id: str) -> CommandRow:
+        """Raises NotFound for another client's command, too."""
+        ...
+
+    async def commands(
+        self, principal: Principal, *, key: str | None, appointment: str | None, unsettled: bool
+    ) -> Sequence[CommandRow]:
+        """Newest first. At most one filter is given."""
+        ...
+
+    def etag(self, appointment: Appointment) -> str:
+        """A strong entity tag, with its quotes."""
+        ...
+
+    async def ready(self) -> bool:
+        """Can commands be taken? `False` while the store is down."""
+        ...
