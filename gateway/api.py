@@ -1,4 +1,4 @@
-"""What the routes ask of the gateway: one Protocol, implemented by the service, and the words it is spoken in."""
+"""What the routes ask of the gateway: one Protocol, which the service implements, and its words."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Circumstances:
     idempotency_key: str | None = None
     """As the client sent it; `None` on dry runs, which ignore it."""
     fingerprint: str = ""
-    """Canonical text of method, EMR key, path, standard and parsed body: equal for equal requests. It may hold
-    patient data, so it is to be hashed with a key before it is kept."""
+    """Canonical text of method, EMR key, path, standard and parsed body: equal for equal requests.
+    It may hold patient data, so it is to be hashed with a key before it is kept."""
     dry_run: bool = False
     expected_plan: str | None = None
     """The `x-plan` that a real run has to be; `None` on dry runs."""
@@ -78,8 +78,8 @@ class Gateway(Protocol):
     ) -> Reply:
         """Carry out a command, or say where it stands when the client's wait is over.
 
-        `command.if_match` holds entity tags as they were sent, quotes and all; `("*",)` matches any appointment,
-        a weak tag (`W/"…"`) none.
+        `command.if_match` holds entity tags as they were sent, quotes and all; `("*",)` matches any
+        appointment, a weak tag (`W/"…"`) none.
         """
         ...
 
