@@ -1,0 +1,30 @@
+"""The client's JSON: bodies into intents, outcomes and errors into answers. It knows nothing of HTTP's routes."""
+
+from gateway.wire.abilities import abilities
+from gateway.wire.parse import booking, fingerprint, patch_many, patch_one
+from gateway.wire.problems import render_error
+from gateway.wire.render import (
+    render_accounts,
+    render_command,
+    render_commands,
+    render_entries,
+    render_outcome,
+    render_slots,
+)
+from gateway.wire.values import typed_id
+
+__all__ = [
+    "abilities",
+    "booking",
+    "fingerprint",
+    "patch_many",
+    "patch_one",
+    "render_accounts",
+    "render_command",
+    "render_commands",
+    "render_entries",
+    "render_error",
+    "render_outcome",
+    "render_slots",
+    "typed_id",
+]

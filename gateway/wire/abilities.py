@@ -1,0 +1,106 @@
+"""Capabilities in the client's words: per operation and field native, emulated or unsupported."""
+
+from __future__ import annotations
+
+from gateway.domain.capabilities import Capabilities, Support
+from gateway.domain.model import Kind
+from gateway.wire import answers
+
+_NATIVE, _EMULATED, _UNSUPPORTED = Support.NATIVE, Support.EMULATED, Support.UNSUPPORTED
+
+
+def abilities(can: Capabilities) -> answers.Capabilities:
+    """What an account can do, for `GET /api/emrs` and the support table."""
+    update, cancel = _update(can), _cancel(can)
+    return answers.Capabilities(
+        update=update,
+        cancel=cancel,
+        confirm=_native(can.confirm != "none"),
+        create=answers.CreateFields(booking=_native(can.create), comment=_native(can.create and can.comment)),
+        bulk_update=answers.UpdateFields(
+            start_end=_UNSUPPORTED,
+            resource_id=_at_most_emulated(update.resource_id),
+            comment=_at_most_emulated(update.comment),
+        ),
+        bulk_cancel=answers.CancelFields(
+            status=_at_most_emulated(cancel.status), comment=_at_most_emulated(cancel.comment)
+        ),
+        continuous_reschedule=_reschedule(can, update),
+        reads=_reads(can),
+        guards=answers.Guards(
+            dry_run=_EMULATED,
+            idempotency_key=_EMULATED,
+            if_match=_NATIVE if can.version_check else _EMULATED,
+        ),
+        facts=_facts(can),
+    )
+
+
+def _native(able: bool) -> Support:
+    return _NATIVE if able else _UNSUPPORTED
+
+
+def _at_most_emulated(support: Support) -> Support:
+    return _UNSUPPORTED if support is _UNSUPPORTED else _EMULATED
+
+
+def _moving(how: str, can: Capabilities) -> Support:
+    if how != "none":
+        return _NATIVE
+    return _EMULATED if can.create and can.cancel else _UNSUPPORTED
+
+
+def _update(can: Capabilities) -> answers.UpdateFields:
+    return answers.UpdateFields(
+        start_end=_moving(can.move, can),
+        resource_id=_moving(can.reassign, can),
+        comment=_native(can.comment),
+    )
+
+
+def _cancel(can: Capabilities) -> answers.CancelFields:
+    comment = {"with": _NATIVE, "before": _EMULATED, "none": _UNSUPPORTED}[can.cancel_comment]
+    return answers.CancelFields(status=_native(can.cancel), comment=comment if can.cancel else _UNSUPPORTED)
+
+
+def _reschedule(can: Capabilities, update: answers.UpdateFields) -> answers.RescheduleFields:
+    """A range is filled with free time, so an EMR must tell it."""
+    able = can.free_time != "none" and update.start_end is not _UNSUPPORTED
+
+    def field(support: Support) -> Support:
+        return _at_most_emulated(support) if able else _UNSUPPORTED
+
+    return answers.RescheduleFields(
+        start_end=field(update.start_end),
+        resource_id=field(update.resource_id),
+        comment=field(update.comment),
+        more=field(_native(can.create)),
+        fewer=field(_native(can.cancel)),
+    )
+
+
+def _reads(can: Capabilities) -> answers.Reads:
+    return answers.Reads(
+        appointment=_NATIVE,
+        appointments=_native(can.lists),
+        timeslots=_native(can.free_time != "none"),
+        care_units=_native(Kind.CARE_UNIT in can.directories),
+        resources=_native(Kind.RESOURCE in can.directories),
+        healthcare_services=_native(Kind.SERVICE in can.directories),
+        patients=_native(Kind.PATIENT in can.directories),
+    )
+
+
+def _facts(can: Capabilities) -> answers.Facts:
+    return answers.Facts(
+        slot_check=can.slot_check,
+        free_time=can.free_time,
+        slots_per_appointment=can.slots_per_appointment,
+        ids_stable=can.move == "in_place" and can.reassign == "in_place",
+        version_check=can.version_check,
+        confirmation=can.confirm,
+        cancel_code=can.cancel_code,
+        comment_max=can.comment_max,
+        moves_awaiting=can.moves_awaiting,
+        settles_within_s=can.settles_within_s,
+    )

@@ -1,0 +1,194 @@
+"""Bodies of answers, as models: what is sent is what `/openapi.json` says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.domain.capabilities import SlotCheck, Support
+from gateway.domain.model import Status
+from gateway.domain.steps import Chained
+from gateway.ledger import State, StepState
+
+_TIME = {"format": "date-time"}
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+
+class Appointment(_Answer):
+    """An appointment as the EMR has it."""
+
+    id: str | None = Field(description="`null` only on a dry run, for one that would be created.")
+    emr_id: str | None = Field(description="The id in the EMR.")
+    start: str = Field(json_schema_extra=_TIME, description="With the care unit's offset.")
+    end: str = Field(json_schema_extra=_TIME, description="With the care unit's offset.")
+    status: Status
+    confirmed: bool | None = Field(description="`null` where the EMR has no such thing.")
+    comment: str | None
+    patient_id: str | None
+    resource_id: str | None
+    healthcare_service_id: str | None
+    care_unit_id: str | None
+    previous_ids: list[str] = Field(
+        description="Earlier ids of the same appointment, oldest first; they go on working."
+    )
+
+
+class ChangedAppointment(Appointment):
+    """One appointment of the answer to a bulk write."""
+
+    change: Chained = Field(description="What the command did to it.")
+
+
+class Slot(_Answer):
+    """A free time slot."""
+
+    start: str = Field(json_schema_extra=_TIME)
+    end: str = Field(json_schema_extra=_TIME)
+    resource_id: str | None
+    healthcare_service_id: str | None
+    care_unit_id: str | None
+
+
+class Entry(_Answer):
+    """A care unit, resource, healthcare service or patient that exists."""
+
+    id: str
+    name: str
+    care_unit_id: str | None
+
+
+class UpdateFields(_Answer):
+    start_end: Support
+    resource_id: Support
+    comment: Support
+
+
+class CancelFields(_Answer):
+    status: Support
+    comment: Support
+
+
+class RescheduleFields(_Answer):
+    start_end: Support
+    resource_id: Support
+    comment: Support
+    more: Support = Field(description="A range longer than the appointments: further ones are created.")
+    fewer: Support = Field(description="A shorter one: the surplus is cancelled.")
+
+
+class CreateFields(_Answer):
+    booking: Support
+    comment: Support
+
+
+class Reads(_Answer):
+    appointment: Support
+    appointments: Support
+    timeslots: Support
+    care_units: Support
+    resources: Support
+    healthcare_services: Support
+    patients: Support
+
+
+class Guards(_Answer):
+    """What keeps a write safe."""
+
+    dry_run: Support
+    idempotency_key: Support
+    if_match: Support
+
+
+class Facts(_Answer):
+    """What a client may want to know about this EMR before it shows a form."""
+
+    slot_check: SlotCheck = Field(description="When free time is checked: before the write, after it, or never.")
+    free_time: str = Field(description="`slots`, `windows` or `none`: the shape of its free time.")
+    slots_per_appointment: str = Field(description="`one` or `many`.")
+    ids_stable: bool = Field(description="`false`: a moved appointment gets a new id (the old one goes on working).")
+    version_check: bool = Field(description="The EMR itself refuses a write over what somebody else has changed.")
+    confirmation: str = Field(description="`code`, `flag` or `none`: how an appointment is confirmed.")
+    cancel_code: bool = Field(description="Cancelling may ask the patient for a code.")
+    comment_max: int | None = Field(description="The longest comment, in characters.")
+    moves_awaiting: bool = Field(description="An appointment that awaits its confirmation can be moved.")
+    settles_within_s: float = Field(description="How long an accepted write may take to show, in seconds.")
+
+
+class Capabilities(_Answer):
+    """`native`: the EMR does it; `emulated`: the gateway does it with what the EMR has; `unsupported`: refused."""
+
+    update: UpdateFields
+    cancel: CancelFields
+    confirm: Support
+    create: CreateFields
+    bulk_update: UpdateFields
+    bulk_cancel: CancelFields
+    continuous_reschedule: RescheduleFields
+    reads: Reads
+    guards: Guards
+    facts: Facts
+
+
+class Account(_Answer):
+    """One EMR account of the caller."""
+
+    key: str = Field(description="The `{emr}` of the paths.")
+    plugin: str
+    name: str
+    capabilities: Capabilities
+
+
+class CommandAnswer(_Answer):
+    """What the client was, or will be, told."""
+
+    status: int
+    body: Any
+
+
+class CommandStep(_Answer):
+    action: str
+    appointment_id: str | None
+    state: StepState
+
+
+class Command(_Answer):
+    """What became of a command."""
+
+    id: str
+    state: State
+    operation: str
+    emr: str
+    created_at: str = Field(json_schema_extra=_TIME)
+    updated_at: str = Field(json_schema_extra=_TIME)
+    answer: CommandAnswer | None
+    steps: list[CommandStep]
+    unsettled: list[CommandStep] = Field(description="The steps that can still end this way or that.")
+
+
+class ErrorItem(_Answer):
+    error_code: str
+    details: str
+    emr_error: str | None = Field(description="The EMR's own error code.")
+    path: str | None = Field(
+        description="The place in the request (`ids/2`, `body/start`, `query/end`, `header/if-match`), or an appointment."
+    )
+
+
+class ErrorAnswer(_Answer):
+    """RFC 9457 problem details."""
+
+    code: str
+    type: str = Field(description="A page about this code.", json_schema_extra={"format": "uri"})
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="Names this very answer, also in the log.", json_schema_extra={"format": "uuid"})
+    errors: list[ErrorItem]
+
+
+class Health(_Answer):
+    status: str
