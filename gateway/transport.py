@@ -1,0 +1,249 @@
+"""The bytes: httpx's transport interface over one long-lived aiohttp session.
+
+Whoever writes to an EMR must know which of three things happened, so the error classes are exact:
+
+* certainly not sent: `ConnectError`, `ConnectTimeout`, `PoolTimeout` (and `LocalProtocolError`, `UnsupportedProtocol`);
+* maybe delivered: `ReadError`, `WriteError`, `RemoteProtocolError`, `ReadTimeout`, `WriteTimeout`;
+* answered: a response.
+
+Nothing is ever sent a second time here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import httpx
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
+from yarl import URL
+
+from gateway.in_process import InProcessTransport
+
+__all__ = ["KEEPALIVE_S", "MAX_RESPONSE_BYTES", "NOT_SENT", "AiohttpTransport", "InProcessTransport"]
+
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""The classes that promise that no byte of the request left."""
+
+MAX_RESPONSE_BYTES = 20 * 1024 * 1024
+KEEPALIVE_S = 4.0
+"""Below the 5 s after which Node and uvicorn close an idle connection: a write must not meet one that is going away."""
+
+_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_LARGE_BODY = 1024 * 1024
+_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """HTTP/1.1 for all accounts; belongs to the event loop in which it sends first.
+
+    `max_response_bytes` bounds a body also after decompression; `keepalive_s` is how long an idle connection is kept;
+    `max_connections` bounds the sockets (waiting for one is `PoolTimeout`, hence not sent).
+    """
+
+    def __init__(
+        self,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        keepalive_s: float = KEEPALIVE_S,
+        max_connections: int = 256,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> None:
+        self._ssl = ssl_context
+        self._keepalive_s = keepalive_s
+        self._max_response_bytes = max_response_bytes
+        # Our own slots, since aiohttp reports waiting for its pool and connecting by one and the same class.
+        self._slots = asyncio.Semaphore(max_connections)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+        headers = _outgoing(request)
+        # Read before connecting: a body that fails half-way is then "not sent", and its length is known.
+        content = await request.aread()
+        await self._take_slot(request, timeouts)
+        try:
+            answer = await self._send(request, headers, content, timeouts)
+        except BaseException:
+            self._slots.release()
+            raise
+        return httpx.Response(
+            answer.status,
+            headers=_incoming(answer),
+            stream=_Body(answer, request, self._max_response_bytes, self._slots.release),
+            extensions={
+                "http_version": b"HTTP/1.1",
+                "reason_phrase": (answer.reason or "").encode("utf-8", "surrogateescape"),
+            },
+        )
+
+    async def aclose(self) -> None:
+        """Closes every connection; a request afterwards is `ConnectError`."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def _take_slot(self, request: httpx.Request, timeouts: dict[str, float | None]) -> None:
+        try:
+            async with asyncio.timeout(timeouts.get("pool")):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("no connection became free", request=request) from None
+
+    async def _send(
+        self,
+        request: httpx.Request,
+        headers: list[tuple[str, str]],
+        content: bytes,
+        timeouts: dict[str, float | None],
+    ) -> aiohttp.ClientResponse:
+        try:
+            # aiohttp has no write timeout: a peer that does not read a long body would hold us for ever.
+            async with asyncio.timeout(_longest(timeouts)):
+                return await self._open_session(request).request(
+                    request.method,
+                    _url(request),
+                    headers=headers,
+                    # aiohttp warns of long bytes; the bytes of a file it takes in pieces.
+                    data=(io.BytesIO(content) if len(content) >= _LARGE_BODY else content) or None,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        total=None, connect=timeouts.get("connect"), sock_read=timeouts.get("read")
+                    ),
+                )
+        except _BROKEN as error:
+            raise _meaning(error, request) from error
+
+    def _open_session(self, request: httpx.Request) -> aiohttp.ClientSession:
+        if self._closed:
+            raise httpx.ConnectError("the transport is closed", request=request)
+        if self._session is None:
+            self._session = _new_session(self._ssl, self._keepalive_s)
+        return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that never takes up a connection on which something came unasked: it would pass for our answer."""
+
+    async def _get(self, key: Any, traces: Any) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
+
+
+def _new_session(context: ssl.SSLContext | None, keepalive_s: float) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=_Connector(limit=0, keepalive_timeout=keepalive_s, ssl=True if context is None else context),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=_AUTO_HEADERS,
+        auto_decompress=True,
+        trust_env=False,
+        max_field_size=32 * 1024,
+    )
+    # Without this aiohttp silently sends a PUT, DELETE or GET twice when a kept connection drops. The switches are
+    # private: an aiohttp that has renamed one must not be run with.
+    if not hasattr(session, "_retry_connection") or not hasattr(aiohttp.TCPConnector, "_get"):
+        raise RuntimeError("this version of aiohttp can't be told to send a request only once")
+    session._retry_connection = False
+    return session
+
+
+class _Body(httpx.AsyncByteStream):
+    """The response's body. Closing it early closes the connection; read to the end, the connection is kept."""
+
+    def __init__(
+        self,
+        answer: aiohttp.ClientResponse,
+        request: httpx.Request,
+        limit: int,
+        release: Callable[[], None],
+    ) -> None:
+        self._answer = answer
+        self._request = request
+        self._limit = limit
+        self._release: Callable[[], None] | None = release
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        try:
+            async for part in self._answer.content.iter_any():
+                size += len(part)
+                if size > self._limit:
+                    raise httpx.RemoteProtocolError("the answer is too large", request=self._request)
+                yield part
+        except _BROKEN as error:
+            raise _meaning(error, self._request) from error
+
+    async def aclose(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            self._answer.close()
+            release()
+
+
+def _meaning(error: Exception, request: httpx.Request) -> httpx.TransportError:
+    """What aiohttp's error says about delivery. Order matters: several are subclasses of later ones.
+
+    The texts are ours, since aiohttp's quote URLs and the peer's bytes.
+    """
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return httpx.ConnectTimeout("connecting took too long", request=request)
+        case aiohttp.ClientConnectorError():  # refused, unreachable, DNS, TLS handshake, certificate
+            return httpx.ConnectError(f"no connection ({type(error).__name__})", request=request)
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return httpx.UnsupportedProtocol("not an HTTP URL", request=request)
+        case aiohttp.ServerTimeoutError():
+            return httpx.ReadTimeout("no answer in time", request=request)
+        case aiohttp.ServerDisconnectedError():
+            return httpx.RemoteProtocolError("disconnected without an answer", request=request)
+        case aiohttp.ClientConnectionResetError():
+            return httpx.WriteError("reset while sending", request=request)
+        case OSError(errno=None) if isinstance(error, TimeoutError):  # our own bound around it all
+            return httpx.WriteTimeout("sending took too long", request=request)
+        case OSError():
+            return httpx.ReadError(f"the connection broke ({type(error).__name__})", request=request)
+        case _:
+            return httpx.RemoteProtocolError(f"broken answer ({type(error).__name__})", request=request)
+
+
+def _outgoing(request: httpx.Request) -> list[tuple[str, str]]:
+    """The headers as they are, repeated ones too. aiohttp writes text as UTF-8, so what isn't UTF-8 can't be sent."""
+    headers = []
+    for name, value in request.headers.raw:
+        if any(forbidden in name + value for forbidden in (b"\r", b"\n", b"\0")):
+            raise httpx.LocalProtocolError("a header holds a line break", request=request)
+        if name.lower() == b"transfer-encoding":  # the body goes out whole, with its length
+            continue
+        try:
+            headers.append((name.decode(), value.decode()))
+        except UnicodeDecodeError:
+            raise httpx.LocalProtocolError("a header is not UTF-8", request=request) from None
+    return headers
+
+
+def _incoming(answer: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
+    """Without those that describe the encoded body: aiohttp has decoded it in bounded pieces, which httpx can't."""
+    encoded = "Content-Encoding" in answer.headers
+    gone = (b"content-encoding", b"content-length") if encoded else ()
+    return [(name, value) for name, value in answer.raw_headers if name.lower() not in gone]
+
+
+def _url(request: httpx.Request) -> URL:
+    """Byte for byte what httpx would send (`encoded`); credentials in it have become a header already."""
+    url = request.url.copy_with(username=None, password=None) if request.url.userinfo else request.url
+    return URL(str(url), encoded=True)
+
+
+def _longest(timeouts: dict[str, float | None]) -> float | None:
+    """The time after which even the slowest allowed exchange must have brought the answer's head."""
+    parts = [timeouts.get(phase) for phase in ("connect", "write", "read")]
+    return None if None in parts else sum(part for part in parts if part is not None)

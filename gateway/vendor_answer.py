@@ -1,0 +1,140 @@
+"""What an EMR's answer, or its absence, means: statuses, broken connections and senseless bodies as `EmrError`s.
+
+The texts name a status or a class and nothing more: URLs, bodies and headers hold patient data.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import httpx
+
+from gateway.clock import now
+from gateway.port import EmrError, MaybeDone, NotSent, Reason, Refused, Throttled
+from gateway.transport import NOT_SENT
+
+T = TypeVar("T")
+
+SENSELESS = (
+    LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError, StopIteration,
+)  # fmt: skip
+"""What a parser raises that meets something else than it was written for (`ValidationError` is a `ValueError`)."""
+
+BROKEN = (
+    httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError,
+)  # fmt: skip
+"""What sending may raise: the transport's errors, our time bound, a closed client, an auth flow's confusion.
+
+Not `AssertionError`: a mocked vendor that was asked for something unexpected must be heard.
+"""
+
+_REASONS: dict[int, Reason] = {
+    400: "invalid", 401: "credentials", 403: "credentials", 404: "not_found", 405: "invalid", 406: "invalid",
+    409: "rule", 410: "not_found", 412: "stale", 413: "invalid", 415: "invalid", 422: "invalid", 424: "invalid",
+}  # fmt: skip
+
+
+class Senseless(MaybeDone):
+    """The answer is there but makes no sense: asking again would bring the same."""
+
+
+def failure(error: Exception, *, maybe_done: bool) -> EmrError:
+    """Why there is no answer. `maybe_done`: the request itself may have reached the EMR."""
+    if isinstance(error, httpx.HTTPStatusError) and not maybe_done:  # of an auth flow that checked its token answer
+        return token_refusal(error.response)
+    if isinstance(error, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
+        return Refused("invalid", "the request can't be sent as it is")
+    if isinstance(error, NOT_SENT) or not maybe_done:
+        return NotSent(f"not sent ({type(error).__name__})")
+    timed_out = isinstance(error, (TimeoutError, httpx.TimeoutException))
+    return MaybeDone(f"no answer ({type(error).__name__})", timed_out=timed_out)
+
+
+def refusal(response: httpx.Response, problem: Callable[[httpx.Response], EmrError | None] | None) -> EmrError:
+    """What an answer means that is not a 2xx: what the plugin says, else what HTTP says."""
+    return _own_words(response, problem) or _by_status(response)
+
+
+def token_refusal(response: httpx.Response) -> EmrError:
+    """What a token endpoint's answer means for the request that wanted the token: it was not sent."""
+    status = response.status_code
+    if status in {400, 401, 403}:
+        return Refused("credentials", f"no token: the token endpoint answered {status}")
+    if status == 429:
+        return Throttled("no token: the token endpoint answered 429", retry_after=retry_after(response))
+    return NotSent(f"no token: the token endpoint answered {status}")
+
+
+def sense(parse: Callable[[httpx.Response], T], response: httpx.Response) -> T:
+    """The parsed answer; `MaybeDone` where it is not what the plugin knows: a write did happen then."""
+    try:
+        return parse(response)
+    except SENSELESS as error:
+        raise Senseless(f"its answer made no sense ({type(error).__name__}{_place(error)})") from None
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds to wait (never negative): `Retry-After` as seconds or as a date, else `X-RateLimit-Reset`."""
+    wanted = response.headers.get("Retry-After", "").strip()
+    if _NUMBER.fullmatch(wanted):
+        return float(wanted)
+    if wanted:
+        return _until(wanted)
+    reset = response.headers.get("X-RateLimit-Reset", "").strip()
+    if not _NUMBER.fullmatch(reset):
+        return None
+    # Some send the seconds left instead of the epoch second: nobody's epoch is 1970 to 2001.
+    seconds = float(reset)
+    return max(0.0, seconds - now().timestamp()) if seconds > 1e9 else seconds
+
+
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+
+
+def _until(date: str) -> float | None:
+    try:
+        when = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+    seconds = (aware - now()).total_seconds()
+    return max(0.0, math.ceil(seconds))
+
+
+def _own_words(
+    response: httpx.Response, problem: Callable[[httpx.Response], EmrError | None] | None
+) -> EmrError | None:
+    if problem is None:
+        return None
+    try:
+        return problem(response)
+    except SENSELESS:  # an error page of something before the EMR: the status says enough
+        return None
+
+
+def _by_status(response: httpx.Response) -> EmrError:
+    status = response.status_code
+    said = f"it answered {status}"
+    if status in _REASONS:
+        return Refused(_REASONS[status], said)
+    if status in {423, 429}:
+        return Throttled(said, retry_after=retry_after(response))
+    if 300 <= status < 400:
+        return Senseless(f"{said}, and redirects are not followed")
+    return MaybeDone(said)
+
+
+def _place(error: BaseException) -> str:
+    """Where the parser stumbled, for its author; what it stumbled over may be patient data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    name = trace.tb_frame.f_globals.get("__name__", "?")
+    return f" at {name}:{trace.tb_lineno}"
