@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 from gateway.domain.capabilities import Capabilities
-from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Status
+from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt
 
@@ -48,9 +48,7 @@ class NotSent(EmrError):
 
 
 class Throttled(EmrError):
-    def __init__(
-        self, what: str = "", *, emr_code: str | None = None, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, what: str = "", *, emr_code: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(what, emr_code=emr_code)
         self.retry_after = retry_after
 
@@ -140,6 +138,10 @@ class Emr:
 
         A `Create` is known by its marker; a `Change` with `new_id` by the old appointment's link to its successor.
         """
+        raise Refused("unsupported")
+
+    async def slot(self, slot: Slot) -> tuple[Literal["busy", "free"], Slot] | None:
+        """How a slot record stands now, with its version. Capability `slot_records`."""
         raise Refused("unsupported")
 
     async def probe(self) -> Capabilities:

@@ -38,7 +38,7 @@ class Capabilities:
 
     # -- moving ------------------------------------------------------------------------------------------------
     move: Literal["in_place", "new_id", "none"] = "none"
-    """How start and end change: same id, one native call that gives a new id, or only by booking anew and cancelling."""
+    """How start and end change: same id, one native call with a new id, or only by booking anew and cancelling."""
     reassign: Literal["in_place", "new_id", "none"] = "none"
     """How the resource changes, in the same words."""
     combines: bool = True

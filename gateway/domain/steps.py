@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from gateway.domain.model import Appointment, Slot, Span, Status
@@ -99,6 +99,8 @@ class Line:
     expected: Appointment
     """The appointment as it should then be; `id` is "" for one to be created."""
     before: Appointment | None = None
+    path: str | None = None
+    """How the client's request names it (`ids/2`); `None` where the request names one only, or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +145,6 @@ def revoked(appointment: Appointment) -> bool:
 
 def utc_days(span: Span) -> tuple[str, ...]:
     """The UTC dates that a span touches, as ISO dates."""
-    from datetime import UTC, timedelta
-
     day: datetime = span.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     days = []
     while day.timestamp() < span.end.timestamp():

@@ -1,0 +1,84 @@
+"""Answers of commands, rendered apart from any request: they are stored, and told again to whoever asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+from gateway.domain.commands import Command
+from gateway.domain.errors import GatewayError
+from gateway.domain.model import Appointment, Status
+from gateway.domain.outcome import Outcome, Shown
+from gateway.domain.steps import Line, Plan
+from gateway.execute import codec
+from gateway.execute.run import End, Run
+from gateway.keys import Keys
+from gateway.ledger import Answer, Ledger
+from gateway.port import Emr
+from gateway.wire import render_error, render_outcome
+
+
+class Answering:
+    def __init__(self, keys: Keys, ledger: Ledger, public_url: str) -> None:
+        self._keys, self._ledger, self._public_url = keys, ledger, public_url
+
+    def error(self, error: GatewayError) -> Answer:
+        return render_error(error, str(uuid4()), self._public_url)
+
+    async def answer(self, emr: Emr, run: Run, end: End, *, single: bool, created: bool) -> Answer:
+        """What the client is told of a run that has come to an end, or to a stop."""
+        if end.error is not None:
+            return self.error(end.error)
+        shown = [await self._shown(emr, run, line) for line in run.plan.lines]
+        shown.sort(key=lambda s: (s.change == "cancelled", s.appointment.span.key))
+        return render_outcome(Outcome(tuple(shown), single, created), "leyr", self.etag)
+
+    async def _shown(self, emr: Emr, run: Run, line: Line) -> Shown:
+        waiting = next((at for at in run.progress if at.step.chain == line.chain and at.waiting), None)
+        if waiting is not None and waiting.receipt is not None and waiting.receipt.appointment is not None:
+            return Shown(waiting.receipt.appointment, "kept")
+        now = run.images.get(line.chain, line.before or line.expected)
+        return Shown(now, line.change, await earlier_ids(emr, self._ledger, now))
+
+    def preview(self, plan: Plan, command: Command) -> Answer:
+        """What would have been answered: nothing was written."""
+        shown = tuple(_foreseen(line) for line in plan.lines)
+        outcome = Outcome(shown, command.single, command.operation == "book")
+        return render_outcome(outcome, "leyr", self.etag, dry_run=True)
+
+    def digest(self, plan: Plan) -> str:
+        """Names the plan with its starting state; the same for the same, and nothing can be read from it."""
+        return self._keys.hmac("plan", codec.dump(plan, standard="", single=False, created=False, claims=()))
+
+    def etag(self, appointment: Appointment) -> str:
+        """A strong entity tag (RFC 9110 §8.8.3) over the EMR's own version and all that a client sees."""
+        seen = (
+            appointment.id,
+            appointment.version,
+            *(str(second) for second in appointment.span.key),
+            appointment.status,
+            appointment.comment or "",
+            appointment.patient_id,
+            appointment.resource_id,
+            appointment.healthcare_service_id,
+            appointment.care_unit_id,
+            str(appointment.confirmed),
+        )
+        digest = self._keys.hmac("etag", *(part if part is not None else b"\0" for part in seen))
+        return f'"{digest[:32]}"'
+
+
+def _foreseen(line: Line) -> Shown:
+    expected, before = line.expected, line.before
+    if line.change == "cancelled" and before is not None and before.code_to_cancel:
+        # The EMR will ask for a code, under an id that only it can make.
+        return Shown(replace(before, id="", status=Status.AWAITING), "kept")
+    return Shown(expected, line.change)
+
+
+async def earlier_ids(emr: Emr, ledger: Ledger, appointment: Appointment) -> tuple[str, ...]:
+    """The ids that the appointment had before, where its EMR gives new ones at all."""
+    can = emr.capabilities
+    if "in_place" == can.move == can.reassign or not appointment.id:
+        return ()
+    return await ledger.ancestors(emr.tenant, appointment.id)

@@ -1,0 +1,107 @@
+"""Is a range available? Free time, own time, and what of it tiles a range (contract §4, *Available*)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Where one resource can take an appointment: its free time, with the command's own time counted as free."""
+
+    shape: str
+    slots: tuple[Slot, ...]
+    many: bool
+
+    def cover(self, span: Span) -> tuple[Slot, ...] | None:
+        """The slots that an appointment over `span` would hold; `()` in open time; `None` where it does not fit."""
+        if self.shape == "windows":
+            return () if within_windows(span, self.slots) else None
+        if not self.many:
+            return next(((s,) for s in self.slots if s.span.same(span)), None)
+        return _chain(span, self.slots)
+
+
+def within_windows(span: Span, windows: Iterable[Slot]) -> bool:
+    """Windows that touch or overlap are one."""
+    start, end = span.key
+    reached = start
+    for window in sorted(windows, key=lambda w: w.span.key):
+        if window.span.key[0] > reached:
+            break
+        reached = max(reached, window.span.key[1])
+        if reached >= end:
+            return True
+    return False
+
+
+def _chain(span: Span, slots: Sequence[Slot]) -> tuple[Slot, ...] | None:
+    """The shortest run of slots, each beginning where the last ended, from the span's start to its end."""
+    start, end = span.key
+    best: dict[float, tuple[Slot, ...]] = {start: ()}
+    for slot in sorted(slots, key=lambda s: s.span.key):
+        begins, ends = slot.span.key
+        so_far = best.get(begins)
+        if so_far is not None and ends <= end and begins < ends:
+            known = best.get(ends)
+            if known is None or len(known) > len(so_far) + 1:
+                best[ends] = (*so_far, slot)
+    return best.get(end)
+
+
+def offer(
+    free: FreeTime,
+    own: Sequence[Appointment],
+    others: Sequence[Appointment],
+    resource_id: str | None,
+    can: Capabilities,
+) -> Offer:
+    """Add the command's own time on the resource, unless somebody else's appointment lies there too.
+
+    `others` are the resource's appointments; the own ones among them are told apart by their ids.
+    """
+    many = can.slots_per_appointment == "many"
+    if can.own_time_shown:
+        return Offer(free.shape, free.slots, many)
+    mine = [a for a in own if a.resource_id == resource_id and holds_time(a)]
+    own_ids = {a.id for a in own}
+    strangers = [o.span for o in others if o.id not in own_ids and holds_time(o) and o.confirms is None]
+    given = tuple(
+        Slot(a.start, a.end, resource_id) for a in mine if not any(stranger.overlaps(a.span) for stranger in strangers)
+    )
+    return Offer(free.shape, (*free.slots, *given), many)
+
+
+def holds_time(appointment: Appointment) -> bool:
+    """A cancelled appointment holds none; a no-show's time is over; whatever else stands, holds its time."""
+    return appointment.status is not Status.CANCELLED
+
+
+def without(free: FreeTime, blocked: Sequence[Span]) -> FreeTime:
+    """Free time less what is blocked: slots that touch a blocked span are gone, windows are cut."""
+    if not blocked:
+        return free
+    kept: list[Slot] = []
+    for slot in free.slots:
+        pieces = [slot]
+        for span in blocked:
+            pieces = [part for piece in pieces for part in _cut(piece, span, free.shape)]
+        kept.extend(pieces)
+    return FreeTime(free.shape, tuple(kept))
+
+
+def _cut(slot: Slot, span: Span, shape: str) -> list[Slot]:
+    if not slot.span.overlaps(span):
+        return [slot]
+    if shape == "slots":
+        return []
+    parts = []
+    if slot.span.key[0] < span.key[0]:
+        parts.append(replace(slot, end=span.start))
+    if span.key[1] < slot.span.key[1]:
+        parts.append(replace(slot, start=span.end))
+    return parts

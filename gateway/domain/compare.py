@@ -1,0 +1,82 @@
+"""When are two appointments, texts or times the same? Under what the plugin declares equal, and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.model import Appointment, Span, Status
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Step
+
+
+def same_text(one: str | None, other: str | None, can: Capabilities) -> bool:
+    """Equal as far as the EMR can tell; no comment and an empty one are the same."""
+    left, right = one or "", other or ""
+    return left.strip() == right.strip() if can.trims_comment else left == right
+
+
+def same_time(one: datetime, other: datetime, can: Capabilities) -> bool:
+    """The same instant, or the same one after the EMR's rounding."""
+    apart = abs(one.timestamp() - other.timestamp())
+    return apart < can.grid_s if can.grid_s else apart == 0
+
+
+def same_span(one: Span, other: Span, can: Capabilities) -> bool:
+    return same_time(one.start, other.start, can) and same_time(one.end, other.end, can)
+
+
+def placed(appointment: Appointment, span: Span, resource_id: str | None) -> Appointment:
+    """The appointment elsewhere, its ends told in its own zone."""
+    zone = appointment.start.tzinfo
+    return replace(
+        appointment, start=span.start.astimezone(zone), end=span.end.astimezone(zone), resource_id=resource_id
+    )
+
+
+def untouched(now: Appointment, left: Appointment, can: Capabilities) -> bool:
+    """Is it still as it was left? Compared by what a client or the staff can see, not by the EMR's version:
+    a version may grow without anybody having changed anything."""
+    return (
+        same_span(now.span, left.span, can)
+        and now.resource_id == left.resource_id
+        and now.status == left.status
+        and same_text(now.comment, left.comment, can)
+    )
+
+
+def deviations(step: Step, now: Appointment, can: Capabilities) -> tuple[str, ...]:
+    """The names of the fields that the step wrote and that hold something else."""
+    match step:
+        case Change():
+            return _changed(step, now, can)
+        case Create():
+            wanted = {
+                "start": same_span(step.span, now.span, can),
+                "resource_id": now.resource_id == step.resource_id,
+                "patient_id": now.patient_id == step.patient_id,
+                "healthcare_service_id": step.healthcare_service_id in (None, now.healthcare_service_id),
+                "comment": same_text(step.comment, now.comment, can),
+                "status": now.status in (Status.BOOKED, Status.AWAITING),
+            }
+            return tuple(name for name, fine in wanted.items() if not fine)
+        case Cancel():
+            if now.status is Status.AWAITING:
+                return ()
+            fine = step.comment is None or same_text(step.comment, now.comment, can)
+            return () if fine and now.status is Status.CANCELLED else ("comment" if not fine else "status",)
+        case Confirm():
+            wanted_status = Status.CANCELLED if step.before.confirms is not None else Status.BOOKED
+            return () if now.status is wanted_status else ("status",)
+        case _:
+            return ()
+
+
+def _changed(step: Change, now: Appointment, can: Capabilities) -> tuple[str, ...]:
+    fine = {
+        "start": step.span is None or same_span(step.span, now.span, can),
+        "resource_id": step.resource_id is None or now.resource_id == step.resource_id,
+        "comment": step.comment is None or same_text(step.comment, now.comment, can),
+        "status": now.status is not Status.CANCELLED,
+    }
+    return tuple(name for name, is_fine in fine.items() if not is_fine)

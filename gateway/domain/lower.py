@@ -1,0 +1,295 @@
+"""Wishes into stages: what an account can't do natively is said with what it can, in the safest order.
+
+The order (contract §5): take new slots, move and create, comment, cancel, give old slots back. A cancellation comes
+earlier only where the EMR would refuse a move because the time is still held; then it is the turning point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.model import Appointment, Slot, Span
+from gateway.domain.steps import Cancel, Chained, Change, Create, Line, MarkSlot, Plan, Step, utc_days
+
+
+class Cycle(Exception):
+    """Moves that wait for each other: no order of in-place writes gets there without an overlap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """One appointment of the answer: where it stands, and what is wanted of it."""
+
+    chain: str
+    change: Chained
+    expected: Appointment
+    before: Appointment | None = None
+    like: Appointment | None = None
+    """For one to be created: the appointment that it stands beside."""
+    comment: str | None = None
+    """To be written; `None`: leave it."""
+    new_slots: tuple[Slot, ...] = ()
+    old_slots: tuple[Slot, ...] = ()
+    """Slot records that only this appointment holds now, as read, to be given back if they are not needed."""
+
+    @property
+    def spans(self) -> bool:
+        return self.before is not None and not self.before.span.same(self.expected.span)
+
+    @property
+    def reassigns(self) -> bool:
+        return self.before is not None and self.before.resource_id != self.expected.resource_id
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A write that takes time: a change or a creation, with the time that it frees by itself."""
+
+    step: Change | Create
+    takes: Span
+    on: str | None
+    frees: Appointment | None = None
+    after: tuple[Step, ...] = ()
+    """Further writes to the same appointment, for EMRs that can't combine fields."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """The steps of a plan by what they do, before they are put in order."""
+
+    moves: list[Move] = field(default_factory=list)
+    texts: list[tuple[Step, ...]] = field(default_factory=list)
+    cancels: list[tuple[Step | None, Cancel]] = field(default_factory=list)
+    take: list[Step] = field(default_factory=list)
+    give: list[Step] = field(default_factory=list)
+
+
+def rebooks(wish: Wish, can: Capabilities) -> bool:
+    """Must it be booked anew and cancelled, because the EMR can't move or re-assign it?"""
+    return (wish.spans and can.move == "none") or (wish.reassigns and can.reassign == "none")
+
+
+def lower(operation: str, wishes: Sequence[Wish], can: Capabilities) -> Plan:
+    """The plan for the wishes. Raises Cycle."""
+    parts = Parts()
+    for wish in wishes:
+        _sort_into(parts, wish, can)
+    stages = _ordered(parts, can)
+    return Plan(
+        operation=operation,
+        stages=stages,
+        lines=_lines(wishes),
+        turning_stage=next((n for n, stage in enumerate(stages) if any(irreversible(s, can) for s in stage)), None),
+        resource_days=days(wishes),
+        check_conflicts=_to_check(wishes, can),
+    )
+
+
+def irreversible(step: Step, can: Capabilities) -> bool:
+    """Can't be undone: a cancellation, a confirmation, or a booking that the EMR gives no way to withdraw."""
+    match step.kind:
+        case "cancel" | "confirm":
+            return True
+        case "create":
+            return not (can.discard or can.cancel)
+        case _:
+            return False
+
+
+def _sort_into(parts: Parts, wish: Wish, can: Capabilities) -> None:
+    match wish.change:
+        case "created":
+            parts.moves.append(_creation(wish))
+        case "moved":
+            parts.moves.append(_rebooking(parts, wish) if rebooks(wish, can) else _move(wish, can))
+        case "updated":
+            assert wish.before is not None
+            parts.texts.append((Change(chain=wish.chain, before=wish.before, comment=wish.comment),))
+        case "cancelled":
+            parts.cancels.append(_cancellation(wish, can))
+        case "kept":
+            return
+    if can.slot_records:
+        _slots(parts, wish)
+
+
+def _creation(wish: Wish) -> Move:
+    new = wish.expected
+    assert new.patient_id is not None
+    assert new.resource_id is not None
+    step = Create(
+        chain=wish.chain,
+        span=new.span,
+        patient_id=new.patient_id,
+        resource_id=new.resource_id,
+        healthcare_service_id=new.healthcare_service_id,
+        care_unit_id=new.care_unit_id,
+        comment=new.comment or None,
+        slots=wish.new_slots,
+        like=wish.like or wish.before,
+    )
+    return Move(step, new.span, new.resource_id)
+
+
+def _rebooking(parts: Parts, wish: Wish) -> Move:
+    """Create the new one, then cancel the old one, which goes on being found under the new id."""
+    assert wish.before is not None
+    old = f"{wish.chain}/old"
+    parts.cancels.append((None, Cancel(chain=old, before=wish.before, replaced_by=wish.chain)))
+    return _creation(wish)
+
+
+def _move(wish: Wish, can: Capabilities) -> Move:
+    before, target = wish.before, wish.expected
+    assert before is not None
+    new_id = (wish.spans and can.move == "new_id") or (wish.reassigns and can.reassign == "new_id")
+    span = target.span if wish.spans else None
+    resource = target.resource_id if wish.reassigns else None
+    whole = Change(
+        chain=wish.chain,
+        before=before,
+        span=span,
+        resource_id=resource,
+        comment=wish.comment if can.combines else None,
+        slots=wish.new_slots,
+        new_id=new_id,
+    )
+    if can.combines:
+        return Move(whole, target.span, target.resource_id, before)
+    first, *rest = _one_by_one(wish, whole, can)
+    return Move(first, target.span, target.resource_id, before, tuple(rest))
+
+
+def _one_by_one(wish: Wish, whole: Change, can: Capabilities) -> list[Change]:
+    """A change of each field by itself, the time first."""
+    before, slots = whole.before, whole.slots
+    single = []
+    if whole.span is not None:
+        single.append(
+            Change(chain=wish.chain, before=before, span=whole.span, slots=slots, new_id=can.move == "new_id")
+        )
+    if whole.resource_id is not None:
+        single.append(
+            Change(
+                chain=wish.chain,
+                before=before,
+                resource_id=whole.resource_id,
+                slots=slots,
+                new_id=can.reassign == "new_id",
+            )
+        )
+    if wish.comment is not None:
+        single.append(Change(chain=wish.chain, before=before, comment=wish.comment))
+    return single
+
+
+def _cancellation(wish: Wish, can: Capabilities) -> tuple[Step | None, Cancel]:
+    before = wish.before
+    assert before is not None
+    if wish.comment is not None and can.cancel_comment == "before":
+        text = Change(chain=wish.chain, before=before, comment=wish.comment)
+        return text, Cancel(chain=wish.chain, before=before)
+    return None, Cancel(chain=wish.chain, before=before, comment=wish.comment)
+
+
+def _slots(parts: Parts, wish: Wish) -> None:
+    needed = {slot.id for slot in wish.new_slots}
+    held = {slot.id for slot in wish.old_slots}
+    parts.take += [MarkSlot(chain=wish.chain, slot=s, state="busy") for s in wish.new_slots if s.id not in held]
+    parts.give += [MarkSlot(chain=wish.chain, slot=s, state="free") for s in wish.old_slots if s.id not in needed]
+
+
+# -- the order ------------------------------------------------------------------------------------------------------
+
+
+def _ordered(parts: Parts, can: Capabilities) -> tuple[tuple[Step, ...], ...]:
+    taken = {s.slot.id for s in parts.take if isinstance(s, MarkSlot)}
+    # A slot that one appointment leaves and another takes is already busy: it changes hands without a write.
+    changing_hands = taken & {s.slot.id for s in parts.give if isinstance(s, MarkSlot)}
+    take = [s for s in parts.take if isinstance(s, MarkSlot) and s.slot.id not in changing_hands]
+    give = [s for s in parts.give if isinstance(s, MarkSlot) and s.slot.id not in changing_hands]
+    before_cancel = [text for text, _ in parts.cancels if text is not None]
+    cancels = sorted((c for _, c in parts.cancels), key=lambda c: c.before.span.key)
+    stages: list[Sequence[Step]] = [take]
+    layers, late = _layers(parts.moves, cancels, can)
+    texts = [t[0] for t in parts.texts]
+    # Comments are free to be written at any time: with the first writes, so that they cost no round of their own.
+    first: list[Step] = [*texts, *before_cancel]
+    stages += [[*layers[0], *first], *layers[1:]] if layers and not _cancels(layers[0]) else [first, *layers]
+    depth = max((len(m.after) for m in parts.moves), default=0)
+    stages += [[m.after[n] for m in parts.moves if len(m.after) > n] for n in range(depth)]
+    # One cancellation goes alone: if the EMR refuses that, nothing has changed yet.
+    turned = any(_cancels(layer) for layer in layers)
+    stages += [late] if turned else [late[:1], late[1:]]
+    stages.append(give)
+    return tuple(tuple(stage) for stage in stages if stage)
+
+
+def _cancels(stage: Iterable[Step]) -> bool:
+    return any(step.kind == "cancel" for step in stage)
+
+
+def _layers(
+    moves: Sequence[Move], cancels: Sequence[Cancel], can: Capabilities
+) -> tuple[list[list[Step]], list[Cancel]]:
+    """Moves in the order in which the time that they need gets free, and the cancellations that can wait."""
+    if not can.refuses_overlap:
+        return [[m.step for m in moves]] if moves else [], list(cancels)
+    waiting, pending, layers = list(moves), list(cancels), list[list[Step]]()
+    while waiting:
+        ready = [m for m in waiting if not _blocked(m, waiting, pending)]
+        if ready:
+            layers.append([m.step for m in ready])
+            waiting = [m for m in waiting if m not in ready]
+            continue
+        blocking = [c for c in pending if any(_in_the_way(c.before, m) for m in waiting)]
+        if not blocking:
+            raise Cycle
+        # The turning point goes alone, as in `_ordered`.
+        turned = any(_cancels(layer) for layer in layers)
+        layers += [list(blocking)] if turned else [list(part) for part in (blocking[:1], blocking[1:]) if part]
+        pending = [c for c in pending if c not in blocking]
+    return layers, pending
+
+
+def _blocked(move: Move, waiting: Sequence[Move], pending: Sequence[Cancel]) -> bool:
+    return any(m is not move and m.frees is not None and _in_the_way(m.frees, move) for m in waiting) or any(
+        _in_the_way(c.before, move) for c in pending
+    )
+
+
+def _in_the_way(holder: Appointment, move: Move) -> bool:
+    return holder.resource_id == move.on and holder.span.overlaps(move.takes)
+
+
+# -- the rest of the plan -------------------------------------------------------------------------------------------
+
+
+def _lines(wishes: Sequence[Wish]) -> tuple[Line, ...]:
+    """First the ones that stand, in order of start, then the cancelled ones."""
+    ordered = sorted(wishes, key=lambda w: (w.change == "cancelled", w.expected.span.key))
+    return tuple(Line(chain=w.chain, change=w.change, expected=w.expected, before=w.before) for w in ordered)
+
+
+def days(wishes: Iterable[Wish]) -> tuple[tuple[str, str], ...]:
+    """The resource-days that the writes touch, old and new, sorted."""
+    touched = set()
+    for wish in wishes:
+        if wish.change not in ("kept", "updated"):
+            touched |= resource_days(wish.expected.resource_id, wish.expected.span)
+            if wish.before is not None:
+                touched |= resource_days(wish.before.resource_id, wish.before.span)
+    return tuple(sorted(touched))
+
+
+def resource_days(resource_id: str | None, span: Span) -> set[tuple[str, str]]:
+    return set() if resource_id is None else {(resource_id, day) for day in utc_days(span)}
+
+
+def _to_check(wishes: Sequence[Wish], can: Capabilities) -> tuple[str, ...]:
+    after = can.slot_check == "after_write" or (
+        can.slot_check == "emr" and not can.refuses_overlap and not can.slot_records and can.lists
+    )
+    return tuple(w.chain for w in wishes if after and w.change in ("moved", "created"))

@@ -1,0 +1,192 @@
+"""What is refused before any write: each check raises the contract's own error, naming every failing id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.commands import Command
+from gateway.domain.errors import (
+    BadRequest,
+    Conflict,
+    GatewayError,
+    NotFound,
+    PreconditionFailed,
+    Problem,
+    first_failing,
+)
+from gateway.domain.model import Appointment, Entry, Kind, Slot, Span, Status
+
+if TYPE_CHECKING:
+    from gateway.domain.availability import Offer
+    from gateway.domain.lower import Wish
+
+Failing = list[tuple[type[GatewayError], Problem]]
+
+
+def _path(command: Command, number: int) -> str:
+    return "appointment_id" if command.single else f"ids/{number}"
+
+
+def not_supported(details: str, path: str | None) -> BadRequest:
+    return BadRequest(problems=[Problem("NOT_SUPPORTED", details, path)])
+
+
+def no_timeslots(path: str | None) -> Problem:
+    return Problem("NO_TIMESLOTS_AVAILABLE", "There is no free time slot for this range and resource.", path)
+
+
+def unknown_care_unit(known: Mapping[Kind, Entry | None]) -> None:
+    if Kind.CARE_UNIT in known and known[Kind.CARE_UNIT] is None:
+        raise NotFound(problems=[Problem("INVALID_CARE_UNIT_ID", "There is no such care unit.", "care_unit_id")])
+
+
+def unknown_resource(command: Command, known: Mapping[Kind, Entry | None]) -> None:
+    if Kind.RESOURCE in known and not _belongs(known[Kind.RESOURCE], command):
+        raise BadRequest(problems=[Problem("INVALID_RESOURCE_ID", "There is no such resource.", "body/resource_id")])
+
+
+PARTIES = (
+    (Kind.PATIENT, "INVALID_PATIENT_ID", "patient"),
+    (Kind.RESOURCE, "INVALID_RESOURCE_ID", "resource"),
+    (Kind.SERVICE, "INVALID_HEALTHCARE_SERVICE_ID", "healthcare service"),
+)
+
+
+def unknown_party(command: Command, known: Mapping[Kind, Entry | None]) -> None:
+    """Of a booking: the patient, the resource and the service must exist."""
+    problems = [
+        Problem(code, f"There is no such {word}.", f"body/{word.replace(' ', '_')}_id")
+        for kind, code, word in PARTIES
+        if kind in known and not _belongs(known[kind], command)
+    ]
+    if problems:
+        raise BadRequest(problems=problems)
+
+
+def _belongs(entry: Entry | None, command: Command) -> bool:
+    """It exists, and not in another care unit than the path's."""
+    if entry is None:
+        return False
+    return command.care_unit_id is None or entry.care_unit_id in (None, command.care_unit_id)
+
+
+def missing(command: Command, ids: Sequence[str], found: Mapping[str, Appointment | None]) -> list[Appointment]:
+    """The appointments in the ids' order. Raises for unknown ones (also: of another care unit) and for duplicates."""
+    failing: Failing = []
+    appointments: list[Appointment] = []
+    seen: dict[str, str] = {}
+    for number, id in enumerate(ids):
+        appointment = found.get(id)
+        if appointment is None or command.care_unit_id not in (None, appointment.care_unit_id):
+            kind = NotFound if command.single else BadRequest
+            problem = Problem("INVALID_APPOINTMENT_ID", "There is no such appointment.", _path(command, number))
+            failing.append((kind, problem))
+        elif appointment.id in seen:
+            details = f"It is the same appointment as {seen[appointment.id]}."
+            failing.append((BadRequest, Problem("BAD_INPUT", details, _path(command, number))))
+        else:
+            seen[appointment.id] = _path(command, number)
+            appointments.append(appointment)
+    if failing:
+        raise first_failing(failing)
+    return appointments
+
+
+def stale(command: Command, appointments: Sequence[Appointment], etag: Callable[[Appointment], str]) -> None:
+    """RFC 9110 §13.1.1: `*` is any; else one of the given tags must be the current one."""
+    if command.if_match is None or "*" in command.if_match:
+        return
+    if etag(appointments[0]) not in command.if_match:
+        raise PreconditionFailed("The appointment is not the one that If-Match names.")
+
+
+def comment(text: str | None, can: Capabilities, *, writes: bool) -> None:
+    if text is None:
+        return
+    if writes and not can.comment:
+        raise not_supported("This EMR has no comment that could be written.", "body/comment")
+    if can.comment_max is not None and len(text) > can.comment_max:
+        details = f"The comment is longer than this EMR's {can.comment_max} characters."
+        raise BadRequest(problems=[Problem("INVALID_COMMENT_LENGTH", details, "body/comment")])
+
+
+def unsayable(span: Span | None, can: Capabilities) -> None:
+    """An EMR that speaks local time without an offset can't be told a time that its clock shows twice."""
+    if span is None or can.local_zone is None:
+        return
+    zone = ZoneInfo(can.local_zone)
+    problems = [
+        Problem(
+            "BAD_INPUT",
+            "This EMR can't tell the repeated hour of a clock change from the first.",
+            f"body/{end}",
+        )
+        for end, instant in (("start", span.start), ("end", span.end))
+        if len({instant.astimezone(zone).replace(fold=fold).utcoffset() for fold in (0, 1)}) > 1
+    ]
+    if problems:
+        raise BadRequest(problems=problems)
+
+
+def standing(command: Command, read: Sequence[Appointment], changes: Sequence[str], can: Capabilities) -> None:
+    """Only a booked appointment can be moved; a comment can be written unless it is cancelled."""
+    failing: Failing = []
+    for number, (appointment, change) in enumerate(zip(read, changes, strict=True)):
+        if change == "kept":
+            continue
+        if change == "moved":
+            fine = movable(appointment, can)
+            details = "Only a booked appointment can be moved."
+        else:
+            fine = appointment.status is not Status.CANCELLED and appointment.confirms is None
+            details = "The comment of a cancelled appointment can't be changed."
+        if not fine:
+            failing.append((Conflict, invalid_status(details, _path(command, number))))
+    if failing:
+        raise first_failing(failing)
+
+
+def movable(appointment: Appointment, can: Capabilities) -> bool:
+    if appointment.confirms is not None:
+        return False
+    return appointment.status is Status.BOOKED or (can.moves_awaiting and appointment.status is Status.AWAITING)
+
+
+def invalid_status(details: str, path: str | None) -> Problem:
+    return Problem("INVALID_APPOINTMENT_STATUS", details, path)
+
+
+def moves(wishes: Sequence[Wish], can: Capabilities) -> None:
+    """The EMR must be able to move, natively or by booking anew and cancelling without a code."""
+    for wish in wishes:
+        if wish.change != "moved":
+            continue
+        by_rebooking = (wish.spans and can.move == "none") or (wish.reassigns and can.reassign == "none")
+        if by_rebooking and not (can.create and can.cancel):
+            raise not_supported("This EMR can't move appointments.", "body/start" if wish.spans else "body/resource_id")
+        if by_rebooking and wish.before is not None and wish.before.code_to_cancel:
+            raise not_supported(
+                "This EMR moves an appointment only by cancelling it, which asks the patient for a code.",
+                None,
+            )
+
+
+def cancellable(command: Command, read: Sequence[Appointment]) -> None:
+    failing: Failing = []
+    for number, appointment in enumerate(read):
+        open_ = appointment.status in (Status.BOOKED, Status.AWAITING) and appointment.confirms is None
+        if not open_ and appointment.status is not Status.CANCELLED:
+            details = "Only an appointment that is booked or awaits its confirmation can be cancelled."
+            failing.append((Conflict, invalid_status(details, _path(command, number))))
+    if failing:
+        raise first_failing(failing)
+
+
+def held_slots(before: Appointment | None, where: Offer | None) -> tuple[Slot, ...]:
+    """The slot records that the appointment alone holds, as read."""
+    if before is None or where is None:
+        return ()
+    return tuple(s for s in where.slots if s.id is not None and s.id in before.slot_ids)

@@ -1,0 +1,216 @@
+"""One write: sent, settled, looked up when its answer is lost, compared with what was asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.domain.availability import holds_time
+from gateway.domain.compare import deviations
+from gateway.domain.errors import Conflict, EmrDeviation, EmrFailed, GatewayError, OutcomeUnknown, Problem
+from gateway.domain.model import Appointment, Status
+from gateway.domain.questions import ReadCalendar
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
+from gateway.execute.failures import of_write
+from gateway.port import Emr, EmrError, MaybeDone, NotSent, Refused, Throttled
+
+log = logging.getLogger("gateway.execute")
+
+Sleep = Callable[[float], Awaitable[None]]
+Monotonic = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a write ended.
+
+    `done`: it stands, as the receipt shows; with `error` where the EMR stored something else.
+    `failed`: certainly not executed. `unknown`: can't be told yet. `left`: the appointment is neither as it was nor as
+    asked for: somebody else's change, which stands.
+    """
+
+    state: Literal["done", "failed", "unknown", "left"]
+    receipt: Receipt = field(default_factory=Receipt)
+    error: GatewayError | None = None
+    sent: bool = True
+    """Something may have reached the EMR."""
+    stale: bool = False
+    """The world was another than the plan's."""
+
+
+class Attempt:
+    def __init__(self, emr: Emr, *, sleep: Sleep, monotonic: Monotonic) -> None:
+        self._emr, self._sleep, self._monotonic = emr, sleep, monotonic
+
+    async def send(self, step: Step, path: str | None = None) -> Result:
+        """Carry the step out. Never raises: what a plugin raises beyond the port's errors is shown as our fault."""
+        sent_at = self._monotonic()
+        try:
+            receipt = await self._write(step)
+        except (NotSent, Throttled) as error:
+            return Result("failed", error=of_write(error, path), sent=isinstance(error, Throttled))
+        except Refused as error:
+            return Result("failed", error=of_write(error, path), stale=error.reason in ("stale", "not_found"))
+        except MaybeDone as error:
+            return await self.look_up(step, of_write(error, path), since=sent_at)
+        except Exception as error:  # noqa: BLE001  a plugin's bug: it may have sent, so it is looked up like a lost answer
+            log.error("plugin failed in %s: %s", step.kind, type(error).__name__)
+            return await self.look_up(step, GatewayError("The gateway failed in a write."), since=sent_at)
+        return await self._settled(step, receipt, path)
+
+    async def _write(self, step: Step) -> Receipt:
+        match step:
+            case Change():
+                return await self._emr.change(step)
+            case Create():
+                return await self._emr.create(step)
+            case Cancel():
+                return await self._emr.cancel(step)
+            case Confirm():
+                return await self._emr.confirm(step)
+            case Discard():
+                return await self._emr.discard(step)
+            case MarkSlot():
+                return await self._emr.mark_slot(step)
+
+    # -- an answer came -------------------------------------------------------------------------------------------
+
+    async def _settled(self, step: Step, receipt: Receipt, path: str | None) -> Result:
+        if isinstance(step, Discard | MarkSlot):
+            return Result("done", receipt)
+        if receipt.appointment is not None:
+            return self._compared(step, receipt.appointment, path)
+        return await self._read_back(step, receipt, path)
+
+    async def _read_back(self, step: Step, receipt: Receipt, path: str | None) -> Result:
+        """The answer proves nothing: read until the write shows, or until it is too late for that."""
+        now: Appointment | None = None
+        try:
+            async for _ in self._moments(self._monotonic(), self._emr.capabilities.settles_within_s):
+                now = await self._find(step, receipt.id)
+                if now is not None and not deviations(step, now, self._emr.capabilities):
+                    return Result("done", Receipt(appointment=now))
+        except EmrError:
+            return Result("unknown", error=_unknown(path))
+        if now is None or _as_before(step, now):
+            failed = Problem("EMR_ERROR", "The EMR accepted the write and did not carry it out.", path)
+            return Result("failed", error=EmrFailed(problems=[failed]))
+        return self._compared(step, now, path)
+
+    def _compared(self, step: Step, now: Appointment, path: str | None) -> Result:
+        receipt = Receipt(appointment=now)
+        error = self.deviation(step, receipt, path)
+        if error is not None and isinstance(step, Cancel | Confirm) and now.status is step.before.status:
+            return Result("failed", error=error)
+        return Result("done", receipt, error)
+
+    def deviation(self, step: Step, receipt: Receipt, path: str | None = None) -> EmrDeviation | None:
+        """What the EMR stored other than it was asked to."""
+        if receipt.appointment is None:
+            return None
+        fields = deviations(step, receipt.appointment, self._emr.capabilities)
+        if not fields:
+            return None
+        details = f"The EMR accepted the write and stored something else as {', '.join(fields)}."
+        return EmrDeviation(problems=[Problem("EMR_DEVIATION", details, path)])
+
+    # -- no answer came ---------------------------------------------------------------------------------------------
+
+    async def look_up(self, step: Step, failure: GatewayError, *, since: float) -> Result:
+        """What became of a write whose answer was lost. "Not done" only once it can't come through any more."""
+        capabilities = self._emr.capabilities
+        patience = max(capabilities.late_write_s, capabilities.settles_within_s)
+        result = Result("unknown", error=OutcomeUnknown())
+        async for _ in self._moments(since, patience):
+            try:
+                result = await self._seen(step, failure)
+            except EmrError:
+                result = Result("unknown", error=_unknown(None))
+            if result.state in ("done", "left"):
+                return result
+        return result
+
+    async def _seen(self, step: Step, failure: GatewayError) -> Result:
+        if isinstance(step, MarkSlot):
+            return await self._slot_seen(step, failure)
+        now = await self._find(step, None)
+        if isinstance(step, Discard):
+            return Result("done") if now is None else Result("failed", error=failure)
+        if now is None:
+            gone = not isinstance(step, Create) and not (isinstance(step, Change) and step.new_id)
+            return Result("left", error=_changed_meanwhile()) if gone else Result("failed", error=failure)
+        if not deviations(step, now, self._emr.capabilities):
+            return Result("done", Receipt(appointment=now))
+        if isinstance(step, Create) or (isinstance(step, Change) and step.new_id):
+            # It was made by this very step, and something else was stored in it.
+            return self._compared(step, now, None)
+        if _as_before(step, now):
+            return Result("failed", error=failure)
+        return Result("left", error=_changed_meanwhile())
+
+    async def _slot_seen(self, step: MarkSlot, failure: GatewayError) -> Result:
+        """A slot tells whether it is taken, not by whom: it is ours if nobody else's appointment lies there."""
+        found = await self._emr.slot(step.slot)
+        if found is None or found[0] != step.state:
+            return Result("failed", error=failure)
+        if step.state == "busy" and self._emr.capabilities.lists:
+            wanted = ReadCalendar(step.slot.span, resource_id=step.slot.resource_id)
+            others = await self._emr.calendar(wanted)
+            if any(holds_time(o) and step.slot.id in o.slot_ids for o in others):
+                return Result("failed", error=Conflict(problems=[_taken()]))
+        return Result("done", Receipt(slot=found[1]))
+
+    async def _find(self, step: Step, new_id: str | None) -> Appointment | None:
+        if new_id is not None:
+            return await self._emr.appointment(new_id)
+        match step:
+            case Create():
+                return await self._emr.find_own(step)
+            case Change(new_id=True):
+                return await self._emr.find_own(step)
+            case MarkSlot():
+                return None
+            case _:
+                return await self._emr.appointment(step.before.id)
+
+    async def _moments(self, since: float, patience: float) -> AsyncIterator[None]:
+        """The times at which to look: at once, then ever more rarely, the last time when patience has just ended."""
+        delay = 0.05
+        while True:
+            yield
+            left = since + patience - self._monotonic()
+            if left <= 0:
+                return
+            await self._sleep(min(delay, left))
+            delay = min(delay * 2, 1.0)
+
+
+def _as_before(step: Step, now: Appointment) -> bool:
+    """None of the fields that the step sets has changed."""
+    match step:
+        case Change():
+            return (
+                (step.span is None or now.span.same(step.before.span))
+                and (step.resource_id is None or now.resource_id == step.before.resource_id)
+                and (step.comment is None or (now.comment or "") == (step.before.comment or ""))
+                and now.status == step.before.status
+            )
+        case Cancel() | Confirm():
+            return now.status == step.before.status or now.status is Status.AWAITING
+        case _:
+            return False
+
+
+def _unknown(path: str | None) -> OutcomeUnknown:
+    details = "The EMR did not tell whether it carried the write out, and could not be asked."
+    return OutcomeUnknown(problems=[Problem("OUTCOME_UNKNOWN", details, path)])
+
+
+def _changed_meanwhile() -> Conflict:
+    return Conflict(problems=[Problem("CHANGED_MEANWHILE", "Somebody else changed the appointment meanwhile.", None)])
+
+
+def _taken() -> Problem:
+    return Problem("NO_TIMESLOTS_AVAILABLE", "The time slot was taken meanwhile.", None)

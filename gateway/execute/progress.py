@@ -1,0 +1,73 @@
+"""Where each step of a run stands, and how that is said when it is neither all nor nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.domain.errors import GatewayError, PartiallyApplied, Problem
+from gateway.domain.model import Appointment, Status
+from gateway.domain.steps import Cancel, Create, MarkSlot, Receipt, Step
+from gateway.ledger import StepState
+
+
+@dataclass(slots=True)
+class Progress:
+    """One step on its way."""
+
+    step: Step
+    state: StepState = StepState.PLANNED
+    before: Appointment | None = None
+    """The image that it was written over."""
+    receipt: Receipt | None = None
+    error: GatewayError | None = None
+    undone_from: str | None = None
+    """The id that the appointment had before its undo, which may have given it another one."""
+
+    @property
+    def waiting(self) -> bool:
+        """A cancellation that only waits for the patient's code: nothing has changed by it."""
+        made = self.receipt.appointment if self.receipt else None
+        return isinstance(self.step, Cancel) and made is not None and made.status is Status.AWAITING
+
+    @property
+    def appointment_id(self) -> str | None:
+        """What the appointment is called now."""
+        if self.receipt is not None and self.receipt.appointment is not None and not self.waiting:
+            return self.receipt.appointment.id
+        return self.before.id if self.before is not None else None
+
+
+def base(chain: str) -> str:
+    """The chain of the appointment that the client knows: a replaced one goes by its successor's."""
+    return chain.removesuffix("/old")
+
+
+def partial(
+    progress: Sequence[Progress], images: Mapping[str, Appointment], paths: Mapping[str, str], failed: GatewayError
+) -> PartiallyApplied:
+    """One entry per appointment that is not as it was, or of which that is not known."""
+    problems: dict[str, Problem] = {}
+    for at in progress:
+        if at.state in (StepState.PLANNED, StepState.FAILED, StepState.UNDONE) or at.waiting:
+            continue
+        if not isinstance(at.step, MarkSlot):
+            chain = base(at.step.chain)
+            problems[chain] = _standing(at, images.get(chain), paths.get(chain))
+    return PartiallyApplied(f"Neither all nor nothing was done: {failed.detail}", list(problems.values()))
+
+
+def _standing(at: Progress, image: Appointment | None, path: str | None) -> Problem:
+    code = at.error.problems[0].error_code if at.error and at.error.problems else "PARTIALLY_APPLIED"
+    match at.state:
+        case StepState.LEFT:
+            details = "It was changed by somebody else meanwhile, and that stands."
+        case StepState.DONE | StepState.UNDOING:
+            details = "It is changed."
+        case _:
+            details = "It is not known whether it is changed."
+    if image is not None and at.before is not None and image.id != at.before.id:
+        details += f" It is now {image.id}."
+    elif isinstance(at.step, Create) and image is not None:
+        details += f" It was created as {image.id}."
+    return Problem(code, details, path)

@@ -1,0 +1,297 @@
+"""Carries a plan out: stage by stage, to the end or back, and on after a crash (house: *The shell*).
+
+Before the turning point a failure undoes everything; from it on there is only forward. Undo and repair write only to
+what is still as our own step left it. What could be brought to neither end is said, and tried again by `resume`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.clock import now as clock
+from gateway.domain.errors import Conflict, EmrFailed, GatewayError, Problem
+from gateway.domain.lower import irreversible
+from gateway.domain.model import Appointment
+from gateway.domain.steps import Cancel, Change, Create, MarkSlot, Plan, Step
+from gateway.execute import codec
+from gateway.execute.attempt import Attempt, Monotonic, Result, Sleep
+from gateway.execute.progress import Progress, base, partial
+from gateway.execute.undo import RETRIES_S, Undo
+from gateway.ledger import Ledger, LedgerDown, State, StepRow, StepState
+from gateway.port import Emr, EmrError
+
+INTERRUPTED = "The gateway was stopped while it carried this out; everything was undone. Try again with a new key."
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a run came to."""
+
+    state: State
+    error: GatewayError | None = None
+    sent: bool = True
+    """Something may have reached the EMR."""
+    stale: bool = False
+    """The world was another than the plan's: planning anew may help, where nothing stands."""
+
+
+class Run:
+    """One plan on its way. `paths` name the chains as the client's request does (`ids/2`)."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        command_id: str,
+        emr: Emr,
+        ledger: Ledger,
+        sleep: Sleep,
+        monotonic: Monotonic,
+        paths: Mapping[str, str] | None = None,
+    ) -> None:
+        self.plan, self.emr, self._id, self._ledger = plan, emr, command_id, ledger
+        self._sleep, self._monotonic, self._paths = sleep, monotonic, paths or {}
+        self._attempt = Attempt(emr, sleep=sleep, monotonic=monotonic)
+        self._undo = Undo(emr, self._attempt, sleep)
+        self.progress = [Progress(step) for _, step in plan.steps()]
+        self.images: dict[str, Appointment] = {}
+        self._sent = self._stale = False
+
+    # -- forward ----------------------------------------------------------------------------------------------------
+
+    async def carry_out(self) -> End:
+        """From the first stage that is not done to the end; back, where that is still possible."""
+        for indices in self._stages():
+            failed = await self._stage([n for n in indices if self.progress[n].state is not StepState.DONE])
+            if failed is None and indices == self._last_before_turning():
+                failed = await self._conflict()
+            if failed is not None:
+                return await self._onward(failed) if self._turned() else await self._back(failed)
+        return self._arrived()
+
+    def _stages(self) -> list[list[int]]:
+        stages, index = [], 0
+        for stage in self.plan.stages:
+            stages.append(list(range(index, index + len(stage))))
+            index += len(stage)
+        return stages
+
+    def _last_before_turning(self) -> list[int] | None:
+        stages = self._stages()
+        turning = self.plan.turning_stage
+        last = len(stages) - 1 if turning is None else turning - 1
+        return stages[last] if 0 <= last < len(stages) else None
+
+    async def _stage(self, indices: Sequence[int]) -> GatewayError | None:
+        """Run the steps together. → the first failure, once everything in flight has ended."""
+        if not indices:
+            return None
+        for n in indices:
+            at = self.progress[n]
+            at.step, at.before = self._current(at.step, n)
+            at.state, at.error = StepState.ATTEMPTING, None
+        await self._record(indices)
+        stop, limit = asyncio.Event(), asyncio.Semaphore(self.emr.capabilities.concurrency)
+        results = await asyncio.gather(*(self._one(n, stop, limit) for n in indices))
+        for n, result in zip(indices, results, strict=True):
+            self._note(n, result)
+        await self._record(indices)
+        return next((r.error for r in results if r is not None and r.error is not None), None)
+
+    async def _one(self, n: int, stop: asyncio.Event, limit: asyncio.Semaphore) -> Result | None:
+        """`None`: not sent any more, since another step of the stage has failed."""
+        async with limit:
+            if stop.is_set():
+                return None
+            result = await self._attempt.send(self.progress[n].step, self._paths.get(base(self.progress[n].step.chain)))
+            if result.error is not None:
+                stop.set()
+            return result
+
+    def _current(self, step: Step, n: int) -> tuple[Step, Appointment | None]:
+        """The step over what earlier steps have made of its appointment, and that image."""
+        if isinstance(step, Create):
+            return replace(step, marker=f"{self._id}-{n}"), None
+        if isinstance(step, MarkSlot):
+            return step, None
+        before = self.images.get(step.chain, step.before)
+        return replace(step, before=before), before
+
+    def _note(self, n: int, result: Result | None) -> None:
+        at = self.progress[n]
+        if result is None:
+            at.state = StepState.PLANNED
+            return
+        self._sent |= result.sent
+        self._stale |= result.stale
+        at.error = result.error
+        match result.state:
+            case "done":
+                at.state, at.receipt = StepState.DONE, result.receipt
+                self._image(at)
+            case "failed":
+                at.state = StepState.FAILED
+            case "left":
+                at.state = StepState.LEFT
+            case "unknown":
+                at.state = StepState.ATTEMPTING
+
+    def _image(self, at: Progress) -> None:
+        if at.receipt is not None and at.receipt.appointment is not None and not at.waiting:
+            self.images[at.step.chain] = at.receipt.appointment
+
+    def _turned(self) -> bool:
+        return any(
+            at.state is StepState.DONE and irreversible(at.step, self.emr.capabilities) and not at.waiting
+            for at in self.progress
+        )
+
+    async def _conflict(self) -> GatewayError | None:
+        """Where nothing refuses a double booking: is somebody else there?"""
+        for chain in self.plan.check_conflicts:
+            path = self._paths.get(chain)
+            try:
+                taken = await self.emr.conflicts(self.images[chain])
+            except EmrError:
+                details = "The EMR could not be asked whether the time slot was taken meanwhile."
+                return EmrFailed(problems=[Problem("EMR_ERROR", details, path)])
+            if taken:
+                details = "The time slot was taken meanwhile."
+                return Conflict(problems=[Problem("NO_TIMESLOTS_AVAILABLE", details, path)])
+        return None
+
+    async def _onward(self, failed: GatewayError) -> End:
+        """Beyond the turning point: try what is missing again, and leave the rest to repair."""
+        for pause in RETRIES_S:
+            await self._sleep(pause)
+            await self._look_up_open()
+            for indices in self._stages():
+                await self._stage([n for n in indices if self._ready(n)])
+            if self._complete():
+                return self._arrived()
+        lost = any(at.state is StepState.LEFT for at in self.progress)
+        return End(State.NEEDS_ATTENTION if lost else State.REPAIRING, self._partial(failed))
+
+    def _ready(self, n: int) -> bool:
+        """Not done yet, and everything before it that concerns the same appointment is."""
+        at, chain = self.progress[n], base(self.progress[n].step.chain)
+        earlier = [e for e in self.progress[:n] if base(e.step.chain) == chain]
+        return at.state in (StepState.PLANNED, StepState.FAILED) and all(e.state is StepState.DONE for e in earlier)
+
+    def _complete(self) -> bool:
+        return all(at.state is StepState.DONE for at in self.progress)
+
+    def _arrived(self) -> End:
+        """All steps are done; where one that can't be undone stored something else, that is said."""
+        deviated = next((at.error for at in self.progress if at.error is not None), None)
+        return End(State.DONE) if deviated is None else End(State.NEEDS_ATTENTION, self._partial(deviated))
+
+    # -- back -------------------------------------------------------------------------------------------------------
+
+    async def _back(self, failed: GatewayError) -> End:
+        """Undo all that is done, the last stage first. Nothing is called undone that is not."""
+        if any(at.state is StepState.ATTEMPTING for at in self.progress):
+            return End(State.REPAIRING, failed if len(self.progress) == 1 else self._partial(failed))
+        for indices in reversed(self._stages()):
+            await self._undo_stage([n for n in indices if self._stands(self.progress[n])])
+        states = {at.state for at in self.progress}
+        if StepState.UNDOING in states:
+            return End(State.REPAIRING, self._partial(failed))
+        if StepState.LEFT in states:
+            return End(State.NEEDS_ATTENTION, self._partial(failed))
+        happened = StepState.UNDONE in states
+        return End(State.UNDONE if happened else State.REFUSED, failed, self._sent, self._stale)
+
+    @staticmethod
+    def _stands(at: Progress) -> bool:
+        return at.state in (StepState.DONE, StepState.UNDOING) and not at.waiting
+
+    async def _undo_stage(self, indices: Sequence[int]) -> None:
+        if not indices:
+            return
+        for n in indices:
+            self.progress[n].state = StepState.UNDOING
+        await self._record(indices)
+        await asyncio.gather(*(self._undo.undo(self.progress[n]) for n in indices))
+        for n in indices:
+            self._image(self.progress[n])
+        await self._record(indices)
+
+    # -- after a crash, and repair ----------------------------------------------------------------------------------
+
+    def restore(self, rows: Sequence[StepRow]) -> None:
+        """Take up where the ledger says that a run was."""
+        for row in rows:
+            at = self.progress[row.index]
+            at.state = row.state
+            at.step, at.before = self._current(at.step, row.index)
+            at.error = codec.load_failure(row.payload)
+            if row.payload and at.error is None:
+                at.receipt = codec.load_receipt(row.payload)
+                at.error = self._attempt.deviation(at.step, at.receipt) if at.state is StepState.DONE else None
+                self._image(at)
+
+    async def resume(self) -> End:
+        """Look up what is open, then go on: forward beyond the turning point or at the end, else back."""
+        self._sent = True
+        await self._look_up_open()
+        failed = next((at.error for at in self.progress if at.error is not None), None)
+        if self._complete() and failed is None:
+            failed = None if self._turned() else await self._conflict()
+            return self._arrived() if failed is None else await self._back(failed)
+        failed = failed or GatewayError(INTERRUPTED)
+        return await self._onward(failed) if self._turned() else await self._back(failed)
+
+    async def _look_up_open(self) -> None:
+        """Steps of which it is not known whether they happened. Their patience begins anew: longer waiting is safe."""
+        opened = [n for n, at in enumerate(self.progress) if at.state is StepState.ATTEMPTING]
+        if not opened:
+            return
+        since = self._monotonic()
+        details = "The answer to a write was lost, and the EMR has not carried it out."
+        failure = EmrFailed(problems=[Problem("EMR_ERROR", details, None)])
+        looks = (self._attempt.look_up(self.progress[n].step, failure, since=since) for n in opened)
+        for n, result in zip(opened, await asyncio.gather(*looks), strict=True):
+            self._note(n, result)
+        await self._record(opened)
+
+    # -- the ledger -------------------------------------------------------------------------------------------------
+
+    async def _record(self, indices: Sequence[int]) -> None:
+        """Durable before the next call. Once something was sent, a store that is down is waited for."""
+        rows = [self._row(n) for n in indices]
+        lineage = [pair for n in indices for pair in self._lineage(self.progress[n])]
+        while True:
+            try:
+                await self._ledger.advance(self._id, rows, clock(), lineage)
+            except LedgerDown:
+                if not self._sent:
+                    raise
+                await self._sleep(1.0)
+            else:
+                return
+
+    def _row(self, n: int) -> StepRow:
+        at = self.progress[n]
+        payload = b""
+        if at.error is not None and at.state is not StepState.DONE:
+            payload = codec.dump_failure(at.error, at.appointment_id)
+        elif at.receipt is not None:
+            payload = codec.dump_receipt(at.receipt, at.appointment_id)
+        return StepRow(n, at.state, at.step.kind, payload, clock() if at.state is StepState.ATTEMPTING else None)
+
+    def _lineage(self, at: Progress) -> list[tuple[str, str, str]]:
+        """An id that has got a successor by this step, or by its undo."""
+        step, made = at.step, at.receipt.appointment if at.receipt else None
+        if isinstance(step, Cancel) and step.replaced_by is not None and at.state is StepState.DONE:
+            successor = self.images.get(step.replaced_by)
+            return [(self.emr.tenant, step.before.id, successor.id)] if successor else []
+        if not isinstance(step, Change) or made is None or at.before is None:
+            return []
+        old = {StepState.DONE: at.before.id, StepState.UNDONE: at.undone_from}.get(at.state)
+        return [(self.emr.tenant, old, made.id)] if old is not None and old != made.id else []
+
+    def _partial(self, failed: GatewayError) -> GatewayError:
+        return partial(self.progress, self.images, self._paths, failed)

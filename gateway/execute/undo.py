@@ -1,0 +1,106 @@
+"""Takes one step back, if it is still as the step left it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.domain.compare import untouched
+from gateway.domain.model import Appointment, Slot, Status
+from gateway.domain.steps import Cancel, Change, Create, Discard, MarkSlot, Step
+from gateway.execute.attempt import Attempt, Result, Sleep
+from gateway.execute.progress import Progress
+from gateway.ledger import StepState
+from gateway.port import Emr, EmrError
+
+RETRIES_S = (0.2, 1.0)
+"""Pauses before a write that has to come through is tried again while the client waits; then repair goes on alone."""
+
+
+class Undo:
+    def __init__(self, emr: Emr, attempt: Attempt, sleep: Sleep) -> None:
+        self._emr, self._attempt, self._sleep = emr, attempt, sleep
+
+    async def undo(self, at: Progress) -> None:
+        """Set `at.state` to UNDONE, to LEFT where somebody else has changed it, or leave it at UNDOING: not yet."""
+        for pause in (*RETRIES_S, None):
+            at.state = await self._once(at)
+            if at.state is not StepState.UNDOING or pause is None:
+                return
+            await self._sleep(pause)
+
+    async def _once(self, at: Progress) -> StepState:
+        try:
+            step = await self._reverse(at)
+        except EmrError:
+            return StepState.UNDOING
+        if isinstance(step, StepState):
+            return step
+        result = await self._attempt.send(step)
+        if result.state == "done":
+            return self._noted(at, result)
+        return StepState.LEFT if result.state == "left" or result.stale else StepState.UNDOING
+
+    @staticmethod
+    def _noted(at: Progress, result: Result) -> StepState:
+        if result.error is not None:
+            return StepState.LEFT
+        if result.receipt.appointment is not None and isinstance(at.step, Change):
+            at.undone_from = at.appointment_id
+            at.receipt = result.receipt
+        return StepState.UNDONE
+
+    async def _reverse(self, at: Progress) -> Step | StepState:
+        """The write that undoes the step; or where it stands, if there is nothing (any more) for us to undo."""
+        match at.step:
+            case MarkSlot() as step:
+                slot = at.receipt.slot if at.receipt and at.receipt.slot else step.slot
+                return replace(step, slot=slot, state="free" if step.state == "busy" else "busy")
+            case Create() as step:
+                return await self._withdrawal(step, at)
+            case Change() as step:
+                return await self._restoring(step, at)
+            case _:
+                return StepState.LEFT
+
+    async def _withdrawal(self, step: Create, at: Progress) -> Step | StepState:
+        left = _left(at)
+        now = await self._emr.appointment(left.id)
+        if now is None or now.status is Status.CANCELLED:
+            return StepState.UNDONE
+        if not untouched(now, left, self._emr.capabilities):
+            return StepState.LEFT
+        if self._emr.capabilities.discard:
+            return Discard(chain=step.chain, before=now, marker=step.marker)
+        return Cancel(chain=step.chain, before=now)
+
+    async def _restoring(self, step: Change, at: Progress) -> Step | StepState:
+        """The same fields as they were, over what our own step left."""
+        left, before = _left(at), at.before
+        assert before is not None
+        now = await self._emr.appointment(left.id)
+        if now is None:
+            return StepState.LEFT
+        if not untouched(now, left, self._emr.capabilities):
+            return StepState.UNDONE if untouched(now, before, self._emr.capabilities) else StepState.LEFT
+        moves = step.span is not None or step.resource_id is not None
+        return replace(
+            step,
+            before=now,
+            span=before.span if step.span is not None else None,
+            resource_id=before.resource_id if step.resource_id is not None else None,
+            comment=(before.comment or "") if step.comment is not None else None,
+            slots=_slots_of(before) if moves else (),
+        )
+
+
+def _left(at: Progress) -> Appointment:
+    """What the step made of the appointment: every step that is done has a receipt that shows it."""
+    assert at.receipt is not None
+    assert at.receipt.appointment is not None
+    return at.receipt.appointment
+
+
+def _slots_of(appointment: Appointment) -> tuple[Slot, ...]:
+    return tuple(
+        Slot(appointment.start, appointment.end, appointment.resource_id, id=id) for id in appointment.slot_ids
+    )

@@ -1,0 +1,353 @@
+"""The sentence: authenticate, plan, carry out, answer. One command is one task, which no client's hanging up stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import uuid4
+
+from gateway import clock
+from gateway.accounts import OpenAccount
+from gateway.answering import Answering
+from gateway.api import AccountInfo, Circumstances, Principal, Reply
+from gateway.domain.commands import Command
+from gateway.domain.errors import (
+    Busy,
+    EmrUnavailable,
+    GatewayError,
+    KeyReused,
+    NotFound,
+    PlanChanged,
+    RequestInProgress,
+)
+from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
+from gateway.domain.outcome import Outcome
+from gateway.domain.plan import plan as planned
+from gateway.domain.steps import Plan
+from gateway.execute import codec
+from gateway.execute.consult import Consultation
+from gateway.execute.run import End, Run
+from gateway.frames import frames
+from gateway.keys import Keys
+from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
+from gateway.locks import CriticalSections, Session
+from gateway.reading import Reading
+from gateway.repair import Repair
+from gateway.vendor_http import Meter, meter
+
+log = logging.getLogger("gateway.service")
+
+Accounts = Mapping[tuple[str, str], OpenAccount]
+Authenticate = Callable[[str | None, str | None], Awaitable[Principal]]
+PURGE_EVERY_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A command with all that belongs to it."""
+
+    id: str
+    principal: Principal
+    account: OpenAccount
+    command: Command
+    circumstances: Circumstances
+
+
+class Service:
+    """Implements `gateway.api.Gateway`."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        authenticate: Authenticate,
+        keys: Keys,
+        ledger: Ledger,
+        locks: CriticalSections,
+        public_url: str,
+        lock_wait_s: float = 10.0,
+        key_ttl: timedelta = timedelta(hours=24),
+        drain_s: float = 20.0,
+    ) -> None:
+        self._accounts, self.authenticate = accounts, authenticate
+        self._keys, self._ledger, self._locks = keys, ledger, locks
+        self._lock_wait_s, self._key_ttl, self._drain_s = lock_wait_s, key_ttl, drain_s
+        self._answering = Answering(keys, ledger, public_url)
+        self._reading = Reading(ledger)
+        self._repair = Repair(accounts, ledger, locks, self._answering)
+        self._running: set[asyncio.Task[Reply]] = set()
+        self._purging: asyncio.Task[None] | None = None
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what an earlier process left, before the first request."""
+        await self._repair.recover()
+        self._purging = asyncio.create_task(self._purge())
+
+    async def stop(self) -> None:
+        """Let commands finish for a while; what is then still running is taken up by the next start."""
+        if self._purging is not None:
+            self._purging.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._drain_s)
+        for task in self._running:
+            task.cancel()
+        await self._repair.stop()
+
+    async def ready(self) -> bool:
+        try:
+            await self._ledger.commands("", limit=1)
+        except LedgerDown:
+            return False
+        return True
+
+    async def _purge(self) -> None:
+        while True:
+            try:
+                await self._ledger.purge(clock.now() - self._key_ttl)
+            except LedgerDown:
+                log.warning("the store is down: nothing purged")
+            await asyncio.sleep(PURGE_EVERY_S)
+
+    # -- writes -----------------------------------------------------------------------------------------------------
+
+    async def write(self, principal: Principal, emr: str, command: Command, circumstances: Circumstances) -> Reply:
+        work = Work(uuid4().hex, principal, self._account(principal, emr), command, circumstances)
+        if circumstances.dry_run:
+            return await self._dry_run(work)
+        known = await self._begin(work)
+        if known is not None:
+            return self._replayed(known, work)
+        task = asyncio.create_task(self._command(work))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        done, _ = await asyncio.wait({task}, timeout=circumstances.wait_s)
+        return task.result() if done else self._pending(work)
+
+    def _account(self, principal: Principal, emr: str) -> OpenAccount:
+        account = self._accounts.get((principal.client_id, emr))
+        if account is None:
+            raise NotFound("There is no such EMR account.")
+        return account
+
+    async def _begin(self, work: Work) -> CommandRow | None:
+        key, now = work.circumstances.idempotency_key, clock.now()
+        row = CommandRow(
+            id=work.id,
+            client=work.principal.client_id,
+            emr=work.account.key,
+            tenant=work.account.emr.tenant,
+            operation=work.command.operation,
+            created_at=now,
+            updated_at=now,
+            key=None if key is None else self._key(work.principal, key),
+            fingerprint=self._keys.hmac("fingerprint", work.circumstances.fingerprint),
+        )
+        try:
+            known = await self._ledger.begin(row)
+            if known is not None and known.state.settled and known.created_at < now - self._key_ttl:
+                await self._ledger.purge(now - self._key_ttl)
+                known = await self._ledger.begin(row)
+        except LedgerDown:
+            raise _store_down() from None
+        return known
+
+    def _key(self, principal: Principal, key: str) -> str:
+        return self._keys.hmac("idempotency-key", principal.client_id, key)
+
+    def _replayed(self, row: CommandRow, work: Work) -> Reply:
+        """The answer that the same request had; a key is good for one request only."""
+        if row.fingerprint != self._keys.hmac("fingerprint", work.circumstances.fingerprint):
+            raise KeyReused("This idempotency key was used with another request.")
+        if row.answer is None:
+            raise RequestInProgress("The request with this idempotency key is still running.", retry_after=1)
+        extra = (("idempotent-replayed", "true"), ("x-command-id", row.id), ("x-emr-calls", "0"))
+        return Reply(status=row.answer.status, body=row.answer.body, headers=(*row.answer.headers, *extra))
+
+    def _pending(self, work: Work) -> Reply:
+        location = f"/api/commands/{work.id}"
+        headers = (
+            ("content-type", "application/json"),
+            ("location", location),
+            ("retry-after", "2"),
+            ("x-command-id", work.id),
+        )
+        return Reply(status=202, body=b'{"id":"%b","state":"running"}' % work.id.encode(), headers=headers)
+
+    async def _command(self, work: Work) -> Reply:
+        """From here on the command runs on its own."""
+        with meter() as spent:
+            try:
+                answer = await self._carried_out(work)
+            except LedgerDown:
+                answer = self._answering.error(_store_down())
+            except Exception as error:  # noqa: BLE001  our own bug: the client learns no more than that
+                log.error("command %s failed: %s at %s", work.id, type(error).__name__, frames(error))
+                answer = self._answering.error(GatewayError("The gateway failed."))
+                await self._refused(work, answer)
+        return self._finished(work, answer, spent)
+
+    def _finished(self, work: Work, answer: Answer, spent: Meter) -> Reply:
+        extra = (("x-command-id", work.id), ("x-emr-calls", str(spent.calls)))
+        return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
+
+    async def _carried_out(self, work: Work) -> Answer:
+        """Plan and run; once more from the start where the world was another than the plan's."""
+        tries_left, held = 1, self._locks.session(self._lock_wait_s)
+        try:
+            while True:
+                try:
+                    made = await self._planned(work, held)
+                except GatewayError as error:
+                    answer = self._answering.error(error)
+                    await self._refused(work, answer)
+                    return answer
+                run = await self._prepared(work, made)
+                end = await run.carry_out()
+                if not (end.stale and tries_left and end.state in (State.REFUSED, State.UNDONE)):
+                    break
+                tries_left -= 1
+                held.release()
+                held = self._locks.session(self._lock_wait_s)
+            answer = await self._answering.answer(
+                work.account.emr, run, end, single=work.command.single, created=work.command.operation == "book"
+            )
+            await self._settle(work, run, end, answer, held)
+            if end.state is State.REPAIRING:
+                held = self._locks.session(0)  # The repair has the locks now.
+            return answer
+        finally:
+            held.release()
+
+    async def _planned(self, work: Work, held: Session | None) -> Plan:
+        emr = work.account.emr
+        planning = planned(work.command, emr.capabilities, self.etag)
+        made = await Consultation(emr, self._ledger, held).plan(planning)
+        _within_quota(made, emr.capabilities.quota, emr.capabilities.quota_window_s)
+        expected = work.circumstances.expected_plan
+        if expected is not None and not self._keys.same(expected, self._answering.digest(made)):
+            raise PlanChanged("The plan is not the one that x-plan names any more.")
+        return made
+
+    async def _prepared(self, work: Work, made: Plan) -> Run:
+        claims = tuple(dict.fromkeys(line.before.id for line in made.lines if line.before is not None))
+        payload = codec.dump(
+            made,
+            standard=work.circumstances.standard,
+            single=work.command.single,
+            created=work.command.operation == "book",
+            claims=claims,
+        )
+        if any(made.stages):
+            actions = [step.kind for _, step in made.steps()]
+            await self._ledger.plan(work.id, payload, actions, claims, clock.now())
+        return Run(
+            made,
+            command_id=work.id,
+            emr=work.account.emr,
+            ledger=self._ledger,
+            sleep=asyncio.sleep,
+            monotonic=clock.monotonic,
+            paths={line.chain: line.path for line in made.lines if line.path is not None},
+        )
+
+    async def _settle(self, work: Work, run: Run, end: End, answer: Answer, held: Session) -> None:
+        log.info("command %s: %s ended %s", work.id, work.command.operation, end.state)
+        release = end.state is State.REFUSED and not end.sent
+        await self._ledger.settle(work.id, end.state, answer, clock.now(), release_key=release)
+        if end.state is State.REPAIRING:
+            self._repair.take_over(work.id, run, work.command.single, work.command.operation == "book", held)
+
+    async def _refused(self, work: Work, answer: Answer) -> None:
+        """A refusal before any write is not remembered under its key."""
+        try:
+            await self._ledger.settle(work.id, State.REFUSED, answer, clock.now(), release_key=True)
+        except LedgerDown:
+            log.warning("command %s: the store is down", work.id)
+
+    async def _dry_run(self, work: Work) -> Reply:
+        with meter() as spent:
+            circumstances = replace(work.circumstances, expected_plan=None)
+            made = await self._planned(replace(work, circumstances=circumstances), None)
+        answer = self._answering.preview(made, work.command)
+        extra = (("x-dry-run", "true"), ("x-plan", self._answering.digest(made)), ("x-emr-calls", str(spent.calls)))
+        return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
+
+    # -- reads ------------------------------------------------------------------------------------------------------
+
+    def accounts(self, principal: Principal) -> Sequence[AccountInfo]:
+        return [
+            AccountInfo(key=a.key, plugin=a.plugin, name=a.name, capabilities=a.emr.capabilities)
+            for (client, _), a in self._accounts.items()
+            if client == principal.client_id
+        ]
+
+    async def appointment(self, principal: Principal, emr: str, id: str, care_unit_id: str | None) -> Outcome:
+        return await self._reading.appointment(self._account(principal, emr).emr, id, care_unit_id)
+
+    async def appointments(
+        self,
+        principal: Principal,
+        emr: str,
+        *,
+        span: Span,
+        patient_id: str | None,
+        resource_id: str | None,
+        care_unit_id: str | None,
+    ) -> Outcome:
+        port = self._account(principal, emr).emr
+        return await self._reading.appointments(port, span, patient_id, resource_id, care_unit_id)
+
+    async def timeslots(
+        self,
+        principal: Principal,
+        emr: str,
+        *,
+        span: Span,
+        resource_id: str | None,
+        healthcare_service_id: str | None,
+        care_unit_id: str | None,
+    ) -> Sequence[Slot]:
+        port = self._account(principal, emr).emr
+        return await self._reading.timeslots(port, span, resource_id, healthcare_service_id, care_unit_id)
+
+    async def directory(self, principal: Principal, emr: str, kind: Kind, care_unit_id: str | None) -> Sequence[Entry]:
+        return await self._reading.directory(self._account(principal, emr).emr, kind, care_unit_id)
+
+    async def command(self, principal: Principal, id: str) -> CommandRow:
+        try:
+            row = await self._ledger.command(id, principal.client_id)
+        except LedgerDown:
+            raise _store_down() from None
+        if row is None:
+            raise NotFound("There is no such command.")
+        return row
+
+    async def commands(
+        self, principal: Principal, *, key: str | None, appointment: str | None, unsettled: bool
+    ) -> Sequence[CommandRow]:
+        hashed = None if key is None else self._key(principal, key)
+        try:
+            return await self._ledger.commands(
+                principal.client_id, key=hashed, appointment=appointment, unsettled=unsettled
+            )
+        except LedgerDown:
+            raise _store_down() from None
+
+    def etag(self, appointment: Appointment) -> str:
+        return self._answering.etag(appointment)
+
+
+def _store_down() -> Busy:
+    return Busy("The gateway's own store is down; nothing was written.", retry_after=5)
+
+
+def _within_quota(made: Plan, quota: int | None, window_s: float) -> None:
+    """The writes, with those of their undo, must fit what the EMR is known to allow."""
+    needed = 2 * sum(len(stage) for stage in made.stages)
+    if quota is not None and needed > quota:
+        raise EmrUnavailable("It takes more calls than the EMR allows.", retry_after=window_s)
