@@ -1,0 +1,202 @@
+"""The clients file: who may call, with which secret, and which EMR accounts they have.
+
+Secrets of EMRs stand in it only as references, `env:NAME` or `file:PATH`; secrets of clients only as hashes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from argon2 import extract_parameters
+from argon2.exceptions import InvalidHashError
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.declared import KEY
+from gateway.domain.capabilities import SlotCheck
+from gateway.toml_files import checked, read_toml
+
+_ADVICE = "copy clients.example.toml there, or try the demonstration with `serve --demo`"
+_HMAC = re.compile(r"[0-9a-f]{64}")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _ClientsRow(_Row):
+    demo: bool = False
+    clients: list[dict[str, Any]] = []
+
+
+class _ClientRow(_Row):
+    id: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")]
+    secret: Annotated[str | list[str], Field(union_mode="left_to_right")]
+    emrs: dict[str, dict[str, Any]] = {}
+
+
+class _EmrRow(_Row):
+    plugin: str
+    name: str = ""
+    slot_check: SlotCheck | None = None
+    settings: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """One EMR account as it is configured; its plugin has not seen it yet."""
+
+    key: str
+    plugin: str
+    name: str
+    slot_check: SlotCheck | None
+    given: Mapping[str, Any] = field(repr=False)
+    """The plugin's settings as they are written."""
+    values: Mapping[str, Any] = field(repr=False)
+    """The same with every reference replaced by what it refers to."""
+    place: str
+    """Where it is written, for sentences about it."""
+    plain_allowed: bool = False
+    """Secrets may stand in the file itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    id: str
+    secrets: tuple[str, ...] = field(repr=False)
+    """Each `hmac:…`, `argon2:…` or, in a demonstration, `plain:…`; any of them lets the client in."""
+    emrs: tuple[AccountSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientsFile:
+    demo: bool = False
+    clients: tuple[ClientSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One pass through the file: what every part of it needs to know."""
+
+    path: Path
+    environ: Mapping[str, str]
+    found: list[str]
+    demo: bool
+
+
+def read_clients(path: Path, environ: Mapping[str, str], found: list[str]) -> ClientsFile:
+    """The clients that can be read; every mistake becomes a sentence in `found`."""
+    before = len(found)
+    table = read_toml(path, _ADVICE, found)
+    row = checked(_ClientsRow, table, str(path), found) or _ClientsRow()
+    reading = _Reading(path, environ, found, row.demo)
+    read = (_client(given, index, reading) for index, given in enumerate(row.clients, start=1))
+    clients = tuple(client for client in read if client is not None)
+    if not row.clients and len(found) == before:
+        found.append(f"{path}: names no client; add a [[clients]] table")
+    found.extend(f"{path}: client {id} is there more than once; keep one" for id in _repeated(clients))
+    return ClientsFile(demo=row.demo, clients=clients)
+
+
+def references(values: Mapping[str, Any], place: str, path: Path, environ: Mapping[str, str], found: list[str]) -> Any:
+    """`values` with every `env:NAME` and `file:PATH` in them replaced; a path is relative to the file at `path`."""
+
+    def replace(value: Any, where: str) -> Any:
+        if isinstance(value, Mapping):
+            return {name: replace(inner, f"{where}.{name}") for name, inner in value.items()}
+        if isinstance(value, list):
+            return [replace(inner, f"{where}.{index}") for index, inner in enumerate(value)]
+        if not is_reference(value):
+            return value
+        try:
+            return _looked_up(value, path.parent, environ)
+        except LookupError as error:
+            found.append(f"{where} {error}")
+            return value
+
+    return replace(values, place)
+
+
+def is_reference(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("env:", "file:"))
+
+
+def _looked_up(reference: str, directory: Path, environ: Mapping[str, str]) -> str:
+    kind, _, where = reference.partition(":")
+    if kind == "env":
+        if not environ.get(where):
+            raise LookupError(f"refers to {where}, which the environment does not have; set it")
+        return environ[where]
+    try:
+        text = (directory / where).read_text("utf-8").strip("\r\n")
+    except (OSError, ValueError) as error:
+        raise LookupError(f"refers to a file that can't be read ({type(error).__name__}); see to {where}") from None
+    if not text:
+        raise LookupError(f"refers to a file that is empty; fill {where}")
+    return text
+
+
+def _client(given: Mapping[str, Any], index: int, reading: _Reading) -> ClientSettings | None:
+    place = f"{reading.path}: client {_label(given.get('id'), index)}"
+    row = checked(_ClientRow, given, place, reading.found)
+    # What stands under a client that can't be read is looked at all the same: all mistakes at once.
+    emrs = row.emrs if row else given.get("emrs")
+    accounts = tuple(_accounts(emrs, place, reading)) if isinstance(emrs, Mapping) else ()
+    if row is None:
+        return None
+    secrets = (row.secret,) if isinstance(row.secret, str) else tuple(row.secret)
+    reading.found.extend(f"{place}: {mistake}" for mistake in _secret_mistakes(secrets, demo=reading.demo))
+    return ClientSettings(id=row.id, secrets=secrets, emrs=accounts)
+
+
+def _accounts(emrs: Mapping[str, Any], place: str, reading: _Reading) -> Iterable[AccountSettings]:
+    for key, given in emrs.items():
+        where = f"{place}: emrs.{key}"
+        if not KEY.fullmatch(key):
+            reading.found.append(f"{where} should be a slug of a-z, 0-9, - and _: it stands in addresses")
+        row = checked(_EmrRow, given, where, reading.found) if isinstance(given, Mapping) else None
+        if row is not None:
+            yield AccountSettings(
+                key=key,
+                plugin=row.plugin,
+                name=row.name,
+                slot_check=row.slot_check,
+                given=row.settings,
+                values=references(row.settings, f"{where}.settings", reading.path, reading.environ, reading.found),
+                place=where,
+                plain_allowed=reading.demo,
+            )
+
+
+def _secret_mistakes(secrets: tuple[str, ...], *, demo: bool) -> Iterable[str]:
+    if not secrets:
+        yield "secret is an empty list; make one with `python -m gateway secret`"
+    for secret in secrets:
+        kind, _, value = secret.partition(":")
+        if kind == "plain" and not demo:
+            yield "a plain: secret is for files that say demo = true; make one with `python -m gateway secret`"
+        elif not _well_formed(kind, value):
+            yield "secret should be hmac:… or argon2:… as `python -m gateway secret` prints it"
+
+
+def _well_formed(kind: str, value: str) -> bool:
+    if kind == "argon2":
+        try:
+            extract_parameters(value)
+        except InvalidHashError:
+            return False
+        return True
+    return bool(_HMAC.fullmatch(value)) if kind == "hmac" else kind == "plain" and bool(value)
+
+
+def _label(id: object, index: int) -> str:
+    """A client by its id, where that can be shown; else by its place in the file."""
+    return id if isinstance(id, str) and re.fullmatch(r"[\w.-]{1,40}", id) else f"no. {index}"
+
+
+def _repeated(clients: tuple[ClientSettings, ...]) -> list[str]:
+    ids = [client.id for client in clients]
+    return sorted({id for id in ids if ids.count(id) > 1})

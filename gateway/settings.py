@@ -1,0 +1,165 @@
+"""`gateway.toml` and the environment, read into typed settings; every mistake is found before a port opens."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from gateway.clients_file import ClientSettings, read_clients
+from gateway.toml_files import ConfigError, checked, read_toml
+
+DEFAULT_CONFIG = Path("config/gateway.toml")
+DEMO_CLIENTS = "demo-clients.toml"
+_ADVICE = "name another one with GATEWAY_CONFIG, or work in the directory that holds config/"
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+        raise ValueError("should be an address such as https://gateway.example, without a query")
+    return value.rstrip("/")
+
+
+def _key_reference(value: str) -> str:
+    kind, _, where = value.partition(":")
+    if value and (kind not in ("env", "file") or not where):
+        raise ValueError("should be a reference, env:NAME or file:PATH, never the key itself")
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Server(_Section):
+    """Where the gateway listens, and how the world calls it."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0: any free one."""
+    public_url: Annotated[str, AfterValidator(_web_address)] = ""
+    """What clients reach it by; empty: made of host and port."""
+
+
+class Limits(_Section):
+    """Bounds, each with its unit in its name."""
+
+    max_items: Annotated[int, Field(ge=1, le=1000)] = 100
+    wait_s: Annotated[float, Field(ge=0, le=600)] = 50
+    lock_wait_s: Annotated[float, Field(ge=0, le=600)] = 10
+    key_ttl_h: Annotated[float, Field(gt=0, le=24 * 366)] = 24
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 20
+
+
+class _File(_Section):
+    state_dir: Annotated[str, Field(min_length=1)] = "../.state"
+    clients: Annotated[str, Field(min_length=1)] = "clients.toml"
+    key: Annotated[str, AfterValidator(_key_reference)] = ""
+    server: Server = Server()
+    limits: Limits = Limits()
+
+
+class _Environment(_Section):
+    HOST: Annotated[str, Field(min_length=1)] | None = None
+    PORT: Annotated[int, Field(ge=0, le=65535)] | None = None
+    STATE_DIR: str | None = None
+    GATEWAY_CONFIG: str | None = None
+    GATEWAY_DEMO: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that the gateway has to be told. Paths are absolute or relative to the working directory."""
+
+    server: Server
+    limits: Limits
+    state_dir: Path
+    key: str
+    """A reference to the master key; empty: `STATE_DIR/gateway.key`, made where there is none."""
+    clients: tuple[ClientSettings, ...]
+    demo: bool = False
+    """The clients are for demonstrations: their secrets are known to everybody."""
+
+    @property
+    def public_url(self) -> str:
+        return self.server.public_url or f"http://{_reachable(self.server.host)}:{self.server.port}"
+
+
+def load(environ: Mapping[str, str], *, config: Path | None = None, demo: bool = False) -> Settings:
+    """Read everything; `demo` asks for the demonstration's clients. Raises ConfigError with all mistakes."""
+    settings, found = examine(environ, config=config, demo=demo)
+    if found:
+        raise ConfigError(*found)
+    return settings
+
+
+def examine(
+    environ: Mapping[str, str], *, config: Path | None = None, demo: bool = False
+) -> tuple[Settings, list[str]]:
+    """Settings, as far as they can be read, and every mistake in them as a sentence."""
+    found: list[str] = []
+    given = {name: environ[name] for name in _Environment.model_fields if environ.get(name)}
+    env = checked(_Environment, given, "environment", found) or _Environment()
+    path = config or Path(env.GATEWAY_CONFIG or DEFAULT_CONFIG)
+    file = checked(_File, read_toml(path, _ADVICE, found), str(path), found) or _File()
+    clients_path = _clients_path(path.parent, file.clients, demo=demo, allowed=env.GATEWAY_DEMO)
+    clients = read_clients(clients_path, environ, found)
+    server = file.server.model_copy(update=_overrides(env))
+    if clients.demo and not env.GATEWAY_DEMO and not _is_loopback(server.host):
+        found.append(_exposed(clients_path, server.host))
+    settings = Settings(
+        server=server,
+        limits=file.limits,
+        state_dir=Path(env.STATE_DIR) if env.STATE_DIR else path.parent / file.state_dir,
+        key=_beside(path.parent, file.key),
+        clients=clients.clients,
+        demo=clients.demo,
+    )
+    return settings, found
+
+
+def _clients_path(directory: Path, named: str, *, demo: bool, allowed: bool) -> Path:
+    own = directory / named
+    return directory / DEMO_CLIENTS if demo or (allowed and not own.exists()) else own
+
+
+def _overrides(env: _Environment) -> dict[str, Any]:
+    given = {"host": env.HOST, "port": env.PORT}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _exposed(path: Path, host: str) -> str:
+    return (
+        f"{path}: is for demonstrations, its secrets are known to everybody, and others can reach host {host}; "
+        "listen on 127.0.0.1, or set GATEWAY_DEMO=1 if that is what you want"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reachable(host: str) -> str:
+    """A host as it stands in an address; the unspecified ones are no address to call."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "localhost"
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _beside(directory: Path, reference: str) -> str:
+    """A key file's path is relative to the file that names it."""
+    kind, _, where = reference.partition(":")
+    return f"file:{directory / where}" if kind == "file" else reference
