@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from gateway.domain.capabilities import SlotCheck, Support
 from gateway.domain.model import Status
 from gateway.domain.steps import Chained
 from gateway.ledger import State, StepState
 
-_TIME = {"format": "date-time"}
+_TIME: JsonDict = {"format": "date-time"}
 
 
 class _Answer(BaseModel):
@@ -107,11 +108,11 @@ class Facts(_Answer):
     """What a client may want to know about this EMR before it shows a form."""
 
     slot_check: SlotCheck = Field(description="When free time is checked: before the write, after it, or never.")
-    free_time: str = Field(description="`slots`, `windows` or `none`: the shape of its free time.")
-    slots_per_appointment: str = Field(description="`one` or `many`.")
+    free_time: Literal["slots", "windows", "none"] = Field(description="The shape of its free time.")
+    slots_per_appointment: Literal["one", "many"] = Field(description="How many slots an appointment may take.")
     ids_stable: bool = Field(description="`false`: a moved appointment gets a new id (the old one goes on working).")
     version_check: bool = Field(description="The EMR itself refuses a write over what somebody else has changed.")
-    confirmation: str = Field(description="`code`, `flag` or `none`: how an appointment is confirmed.")
+    confirmation: Literal["code", "flag", "none"] = Field(description="How an appointment is confirmed.")
     cancel_code: bool = Field(description="Cancelling may ask the patient for a code.")
     comment_max: int | None = Field(description="The longest comment, in characters.")
     moves_awaiting: bool = Field(description="An appointment that awaits its confirmation can be moved.")
@@ -174,7 +175,7 @@ class ErrorItem(_Answer):
     details: str
     emr_error: str | None = Field(description="The EMR's own error code.")
     path: str | None = Field(
-        description="The place in the request (`ids/2`, `body/start`, `query/end`, `header/if-match`), or an appointment."
+        description="A place in the request (`ids/2`, `body/start`, `query/end`, `header/if-match`) or an appointment."
     )
 
 
