@@ -111,7 +111,7 @@ def _sort_into(parts: Parts, wish: Wish, can: Capabilities) -> None:
             parts.cancels.append(_cancellation(wish, can))
         case "kept":
             return
-    if can.slot_records:
+    if can.slot_records and wish.change != "updated":
         _slots(parts, wish)
 
 
