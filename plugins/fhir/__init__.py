@@ -1,0 +1,39 @@
+"""Any EMR with a FHIR R4 door: Appointments changed by JSON Patch, Slots taken and given back by the gateway."""
+
+from __future__ import annotations
+
+import httpx
+
+from gateway.plugin import Account, Basic, Bearer, Emr, Vendor, hookimpl
+from plugins.fhir.declared import FULL
+from plugins.fhir.emr import FhirEmr
+from plugins.fhir.problems import problem
+from plugins.fhir.settings import Settings
+
+__all__ = ["FhirEmr", "Settings", "emr_open", "emr_vendor"]
+
+
+@hookimpl
+def emr_vendor() -> Vendor:
+    return Vendor(key="fhir", name="FHIR R4 server", settings=Settings, emr=FhirEmr, capabilities=FULL)
+
+
+@hookimpl
+def emr_open(account: Account) -> Emr:
+    settings = account.settings
+    assert isinstance(settings, Settings)
+    http = account.door.http(
+        base_url=settings.base_url,
+        auth=_auth(settings),
+        headers={"Accept": "application/fhir+json"},
+        problem=problem,
+    )
+    return FhirEmr(http, settings)
+
+
+def _auth(settings: Settings) -> httpx.Auth | None:
+    if settings.auth == "basic" and settings.user is not None and settings.password is not None:
+        return Basic(settings.user, settings.password)
+    if settings.auth == "bearer" and settings.token is not None:
+        return Bearer(settings.token)
+    return None

@@ -1,0 +1,90 @@
+"""What a FHIR R4 server can do for the gateway: the most of it, and what a CapabilityStatement leaves of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.plugin import Capabilities, Kind
+from plugins.fhir.settings import Settings
+
+FULL = Capabilities(
+    directories=frozenset(Kind),
+    lists=True,
+    free_time="slots",
+    own_time_shown=True,
+    move="in_place",
+    reassign="in_place",
+    combines=True,
+    moves_awaiting=True,
+    refuses_overlap=False,
+    slots_per_appointment="many",
+    slot_records=True,
+    create=True,
+    discard=True,
+    cancel=True,
+    cancel_comment="with",
+    comment=True,
+    confirm="flag",
+    confirmed_flag=True,
+    answers_with="appointment",
+    late_write_s=10.0,
+    version_check=True,
+    trims_comment=True,
+)
+JSON_PATCH = "application/json-patch+json"
+
+
+def declared(settings: Settings) -> Capabilities:
+    directories = set(Kind) if settings.care_units == "Location" else set(Kind) - {Kind.CARE_UNIT}
+    return replace(
+        FULL,
+        directories=frozenset(directories),
+        slot_records=settings.marks_slots,
+        late_write_s=settings.late_write_s,
+    )
+
+
+def narrowed(can: Capabilities, statement: Mapping[str, Any]) -> Capabilities:
+    """Less what the statement clearly leaves out. One that does not go into detail leaves out nothing."""
+    formats = statement.get("patchFormat")
+    patches = not formats or JSON_PATCH in formats
+    told = _interactions(statement)
+    if not patches or not _may(told, "Appointment", "patch"):
+        can = _unchangeable(can)
+    if not _may(told, "Appointment", "create"):
+        can = replace(can, create=False)
+    if not _may(told, "Appointment", "search-type"):
+        can = replace(can, lists=False)
+    if not _may(told, "Slot", "search-type"):
+        can = replace(can, free_time="none", own_time_shown=False)
+    if not patches or not _may(told, "Slot", "patch"):
+        can = replace(can, slot_records=False)
+    return can
+
+
+def _unchangeable(can: Capabilities) -> Capabilities:
+    return replace(
+        can,
+        move="none",
+        reassign="none",
+        comment=False,
+        cancel=False,
+        discard=False,
+        cancel_comment="none",
+        confirm="none",
+    )
+
+
+def _interactions(statement: Mapping[str, Any]) -> dict[str, set[str]]:
+    servers = [rest for rest in statement.get("rest") or () if rest.get("mode") == "server"]
+    return {
+        str(one.get("type")): {str(i.get("code")) for i in one.get("interaction") or ()}
+        for rest in servers
+        for one in rest.get("resource") or ()
+    }
+
+
+def _may(told: Mapping[str, set[str]], kind: str, interaction: str) -> bool:
+    return not told.get(kind) or interaction in told[kind]

@@ -1,0 +1,227 @@
+"""The port of a FHIR R4 server: one or two requests per method."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import httpx
+
+from gateway.plugin import (
+    Appointment,
+    Cancel,
+    Capabilities,
+    Change,
+    Confirm,
+    Create,
+    Discard,
+    Emr,
+    Entry,
+    FindFreeTime,
+    FreeTime,
+    Kind,
+    MarkSlot,
+    ReadCalendar,
+    Receipt,
+    Refused,
+    Slot,
+    VendorHttp,
+)
+from plugins.fhir import directories, patches, slots, words
+from plugins.fhir.declared import JSON_PATCH, declared, narrowed
+from plugins.fhir.problems import resource
+from plugins.fhir.search import batches, search
+from plugins.fhir.settings import Settings
+from plugins.fhir.words import Json
+
+FHIR_JSON = "application/fhir+json"
+ANSWER = {"Prefer": "return=representation"}
+
+
+class FhirEmr(Emr):
+    def __init__(self, http: VendorHttp, settings: Settings) -> None:
+        super().__init__(declared(settings), settings.base_url.lower())
+        self._http = http
+        self._settings = settings
+
+    # -- reads -------------------------------------------------------------------------------------------------
+
+    async def appointment(self, id: str) -> Appointment | None:
+        body = await self._one("Appointment", id)
+        return None if body is None else words.appointment(body, self._settings)
+
+    async def appointments(self, ids: Sequence[str]) -> Mapping[str, Appointment | None]:
+        if len(ids) == 1:
+            return {ids[0]: await self.appointment(ids[0])}
+        known = [id for id in ids if words.is_id(id)]
+        pages = [self._listed([("_id", ",".join(batch))]) for batch in batches(known)]
+        found = {a.id: a for listed in await asyncio.gather(*pages) for a in listed}
+        return {id: found.get(id) for id in ids}
+
+    async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
+        params = words.looking_back(wanted.span, self._settings)
+        if wanted.resource_id is not None:
+            if words.split(wanted.resource_id, self._settings.resources) is None:
+                return ()
+            params.append(("actor", wanted.resource_id))
+        if wanted.patient_id is not None:
+            if not words.is_id(wanted.patient_id):
+                return ()
+            params.append(("patient", f"Patient/{wanted.patient_id}"))
+        return [a for a in await self._listed(params) if _wanted(a, wanted)]
+
+    async def free_time(self, wanted: FindFreeTime) -> FreeTime:
+        if wanted.resource_id is not None and words.split(wanted.resource_id, self._settings.resources) is None:
+            return FreeTime("slots")
+        return await slots.free(self._http, self._settings, wanted, self.calendar)
+
+    async def directory(self, kind: Kind) -> Sequence[Entry]:
+        return await directories.all_of(self._http, self._settings, kind)
+
+    async def look_up(self, kind: Kind, id: str) -> Entry | None:
+        if directories.only_as_a_list(kind, self._settings):
+            return await super().look_up(kind, id)
+        place = directories.place(kind, id, self._settings)
+        if place is not None and kind is Kind.RESOURCE:
+            listed = await directories.scheduled(self._http, self._settings, id)
+            known = next((entry for entry in listed if entry.id == id), None)
+            if known is not None:
+                return known
+        body = None if place is None else await self._one(*place)
+        return None if body is None else words.entry(body, self._settings)
+
+    async def resolve(self, kind: Kind, id_type: str, value: str) -> str | None:
+        return await directories.resolved(self._http, self._settings, kind, id_type, value)
+
+    async def find_own(self, step: Create | Change) -> Appointment | None:
+        if not isinstance(step, Create):
+            raise Refused("unsupported")
+        token = f"{self._settings.marker_system}|{step.marker}"
+        found = await self._search("Appointment", [("identifier", token)])
+        own = [b for b in found.of("Appointment") if words.bears(b, self._settings.marker_system, step.marker)]
+        read = [words.appointment(body, self._settings) for body in own]
+        return next((a for a in read if a is not None), None)
+
+    async def slot(self, slot: Slot) -> tuple[Literal["busy", "free"], Slot] | None:
+        body = None if slot.id is None else await self._one("Slot", slot.id)
+        return None if body is None else slots.state(slot, body, self._settings)
+
+    async def probe(self) -> Capabilities:
+        """The statement needs no credentials; the count of free slots does."""
+        statement = await self._http.read("/metadata", _body)
+        await self._http.read("/Slot", _body, params=[("status", "free"), ("_summary", "count")])
+        return narrowed(self.capabilities, statement)
+
+    # -- writes ------------------------------------------------------------------------------------------------
+
+    async def change(self, step: Change) -> Receipt:
+        return await self._patch(step.before, patches.change(step, self._settings))
+
+    async def cancel(self, step: Cancel) -> Receipt:
+        return await self._patch(step.before, patches.cancellation(step, self._settings))
+
+    async def confirm(self, step: Confirm) -> Receipt:
+        return await self._patch(step.before, patches.confirmation(step))
+
+    async def discard(self, step: Discard) -> Receipt:
+        """As entered in error rather than by DELETE, which servers carry out whatever the version."""
+        return await self._patch(step.before, patches.withdrawal())
+
+    async def create(self, step: Create) -> Receipt:
+        headers = {**ANSWER, "Content-Type": FHIR_JSON}
+        if step.marker:
+            headers["If-None-Exist"] = patches.marker_query(step.marker, self._settings)
+        content = _encoded(patches.booking(step, self._settings))
+        return await self._http.write("POST", "/Appointment", self._receipt, content=content, headers=headers)
+
+    async def mark_slot(self, step: MarkSlot) -> Receipt:
+        id = step.slot.id
+        if id is None or not words.is_id(id):
+            raise Refused("invalid", "not a slot record")
+        headers = _patching(step.slot.version)
+        content = _encoded(patches.marking(step))
+        try:
+            return await self._http.write(
+                "PATCH",
+                f"/Slot/{id}",
+                lambda response: Receipt(slot=slots.marked(step, response, self._settings), id=id),
+                content=content,
+                headers=headers,
+            )
+        except Refused as no:
+            if no.reason == "invalid":  # the test of its status failed
+                raise Refused("stale", emr_code=no.emr_code) from no
+            raise
+
+    # -- one request -------------------------------------------------------------------------------------------
+
+    async def _one(self, kind: str, id: str) -> Json | None:
+        if not words.is_id(id):
+            return None
+        try:
+            body = await self._http.read(f"/{kind}/{id}", _body)
+        except Refused as no:
+            if no.reason == "not_found":
+                return None
+            raise
+        words.expect(body, kind)
+        return body
+
+    async def _search(self, kind: str, params: list[tuple[str, str]]) -> Any:
+        paged = [*params, ("_count", str(self._settings.page_size))]
+        return await search(self._http, self._settings.base_url, kind, paged)
+
+    async def _listed(self, params: list[tuple[str, str]]) -> list[Appointment]:
+        found = await self._search("Appointment", params)
+        read = [words.appointment(body, self._settings) for body in found.of("Appointment")]
+        return sorted((a for a in read if a is not None), key=lambda a: (a.span.key, a.id))
+
+    async def _patch(self, before: Appointment, ops: Sequence[patches.Op]) -> Receipt:
+        return await self._http.write(
+            "PATCH",
+            f"/Appointment/{before.id}",
+            self._receipt,
+            content=_encoded(ops),
+            headers=_patching(before.version),
+        )
+
+    def _receipt(self, response: httpx.Response) -> Receipt:
+        """The appointment where the server answers with it, else only its id (and for a booking at least that)."""
+        body = resource(response)
+        if body is None:
+            return Receipt(id=_located(response))
+        return Receipt(appointment=words.appointment(body, self._settings), id=str(body["id"]))
+
+
+def _body(response: httpx.Response) -> Json:
+    body = resource(response)
+    if body is None:
+        raise ValueError("no resource in the answer")
+    return body
+
+
+def _wanted(one: Appointment, wanted: ReadCalendar) -> bool:
+    return (
+        one.span.overlaps(wanted.span)
+        and wanted.resource_id in (None, one.resource_id)
+        and wanted.patient_id in (None, one.patient_id)
+        and (wanted.care_unit_id is None or one.care_unit_id in (None, wanted.care_unit_id))
+    )
+
+
+def _encoded(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _patching(version: str | None) -> dict[str, str]:
+    headers = {**ANSWER, "Content-Type": JSON_PATCH}
+    return headers if version is None else {**headers, "If-Match": f'W/"{version}"'}
+
+
+def _located(response: httpx.Response) -> str | None:
+    """The id in a Location header: `[base]/Appointment/[id]/_history/[version]`."""
+    path = response.headers.get("location", "").split("/_history/", 1)[0]
+    kind, _, id = path.rpartition("/")
+    return id if kind.endswith("Appointment") and words.is_id(id) else None

@@ -1,0 +1,75 @@
+"""What an account of a FHIR server is configured with."""
+
+from __future__ import annotations
+
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+IDENTIFIERS = {
+    "se_personal_number": "http://electronichealth.se/identifier/personnummer",
+    "no_personal_number": "urn:oid:2.16.578.1.12.4.1.4.1",
+    "hsa_id": "urn:oid:1.2.752.29.4.19",
+    "nhs_number": "https://fhir.nhs.uk/Id/nhs-number",
+}
+
+ResourceType = Literal["Practitioner", "PractitionerRole", "Location", "Device"]
+
+
+class Settings(BaseModel):
+    """One FHIR R4 server, and how its appointments are to be read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    auth: Literal["none", "basic", "bearer"] = "none"
+    user: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+    zone: str = "UTC"
+    """IANA zone of the care units: times are answered with its offset."""
+    resources: tuple[ResourceType, ...] = Field(default=("Practitioner",), min_length=1)
+    """Participant types that are bookable: the first participant of one of them is the resource."""
+    care_units: Literal["Location", "none"] = "Location"
+    services: Literal["HealthcareService", "serviceType"] = "HealthcareService"
+    """Whether a healthcare service is a participant, or a coding of `Appointment.serviceType`."""
+    marks_slots: bool = True
+    """The gateway takes and gives back Slots. `False`: the server does it with the appointment."""
+    cancel_reason_system: str = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+    cancel_reason: str = "other"
+    marker_system: str = "urn:emr-gateway:booking"
+    """The identifier system under which the gateway finds its own bookings again."""
+    identifiers: dict[str, str] = Field(default_factory=lambda: dict(IDENTIFIERS))
+    """The identifier system for each type prefix of an id."""
+    longest_h: float = Field(default=24.0, gt=0, le=24 * 31)
+    """The longest appointment, in hours: FHIR searches by start, so lists look back this far."""
+    late_write_s: float = Field(default=10.0, ge=0)
+    """How long a booking whose answer was lost may still come through, in seconds."""
+    page_size: int = Field(default=200, ge=1, le=1000)
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("not an IANA time zone")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.auth == "basic" and (self.user is None or self.password is None):
+            raise ValueError("auth = basic needs user and password")
+        if self.auth == "bearer" and self.token is None:
+            raise ValueError("auth = bearer needs token")
+        if self.care_units == "Location" and "Location" in self.resources:
+            raise ValueError('a Location is either the resource or the care unit: set care_units = "none"')
+        return self
+
+    @property
+    def tz(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)

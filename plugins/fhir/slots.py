@@ -1,0 +1,151 @@
+"""Free time out of Slots and their Schedules, with the command's own slots among them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import httpx
+
+from gateway.plugin import Appointment, FindFreeTime, FreeTime, MarkSlot, ReadCalendar, Refused, Slot, VendorHttp
+from plugins.fhir import words
+from plugins.fhir.problems import resource
+from plugins.fhir.search import Found, Params, batches, search
+from plugins.fhir.settings import Settings
+from plugins.fhir.words import Json
+
+Calendar = Callable[[ReadCalendar], Awaitable[Sequence[Appointment]]]
+HELD = ("busy", "busy-tentative", "free")
+"""What a slot may say while an appointment of ours holds it; `busy-unavailable` is the EMR's own no."""
+
+
+async def free(http: VendorHttp, settings: Settings, wanted: FindFreeTime, calendar: Calendar) -> FreeTime:
+    """Slots that are free, and those that only the ignored appointments hold."""
+    codes, offered, mine = await asyncio.gather(
+        _service_codes(http, settings, wanted.healthcare_service_id),
+        _found(http, settings, _free_params(wanted)),
+        _held(http, settings, wanted, calendar),
+    )
+    bookable = _bookable(offered, wanted, codes, settings)
+    by_id = {s.id: s for s in [*bookable, *mine]}
+    return FreeTime("slots", tuple(sorted(by_id.values(), key=lambda s: (s.span.key, s.id or ""))))
+
+
+async def _held(http: VendorHttp, settings: Settings, wanted: FindFreeTime, calendar: Calendar) -> list[Slot]:
+    ids = _own(wanted)
+    if not ids:
+        return []
+    others, held = await asyncio.gather(
+        calendar(ReadCalendar(wanted.span, resource_id=wanted.resource_id)),
+        asyncio.gather(*(_found(http, settings, [("_id", ",".join(batch))]) for batch in batches(ids))),
+    )
+    return [s for found in held for s in _ours(found, wanted, ids, others, settings)]
+
+
+def _own(wanted: FindFreeTime) -> list[str]:
+    """The slots that the ignored appointments hold on this resource."""
+    return [
+        id
+        for a in wanted.ignoring
+        if wanted.resource_id in (None, a.resource_id) and words.standing(a)
+        for id in a.slot_ids
+        if words.is_id(id)
+    ]
+
+
+def marked(step: MarkSlot, response: httpx.Response, settings: Settings) -> Slot:
+    """The slot as the answer shows it; without a body, the one that was written with the answer's version."""
+    body = resource(response)
+    if body is None:
+        tag = response.headers.get("etag", "").removeprefix("W/").strip('"')
+        return replace(step.slot, version=tag or None, native={"status": step.state})
+    read = words.slot(body, settings)
+    return replace(step.slot, version=read.version, native=read.native)
+
+
+def state(one: Slot, body: Json, settings: Settings) -> tuple[Literal["busy", "free"], Slot] | None:
+    """How a slot stands, with its version; `None` for one that should not exist."""
+    if body["status"] == words.NEVER_WAS:
+        return None
+    read = words.slot(body, settings)
+    return "free" if body["status"] == "free" else "busy", replace(one, version=read.version, native=read.native)
+
+
+def _free_params(wanted: FindFreeTime) -> list[tuple[str, str]]:
+    params = [
+        ("status", "free"),
+        ("start", f"ge{words.said(wanted.span.start)}"),
+        ("start", f"lt{words.said(wanted.span.end)}"),
+    ]
+    if wanted.resource_id is not None:
+        params.append(("schedule.actor", wanted.resource_id))
+    return params
+
+
+async def _found(http: VendorHttp, settings: Settings, params: Params) -> Found:
+    whole = [*params, ("_include", "Slot:schedule"), ("_count", str(settings.page_size))]
+    return await search(http, settings.base_url, "Slot", whole)
+
+
+def _bookable(found: Found, wanted: FindFreeTime, codes: Sequence[str], settings: Settings) -> Iterable[Slot]:
+    for body in found.of("Slot"):
+        schedule = _schedule(found, body, settings)
+        fits = words.fits(body, schedule, wanted.healthcare_service_id, codes, settings)
+        if body.get("status") == "free" and fits:
+            one = words.placed(words.slot(body, settings), schedule, settings)
+            if _here(one, schedule, wanted, settings):
+                yield _told(one, wanted)
+
+
+def _ours(
+    found: Found, wanted: FindFreeTime, ids: Iterable[str], others: Sequence[Appointment], settings: Settings
+) -> Iterable[Slot]:
+    """Own slots count as free unless somebody else's appointment lies there too."""
+    ignored = {a.id for a in wanted.ignoring}
+    strangers = [a.span for a in others if a.id not in ignored and words.standing(a)]
+    for body in found.of("Slot"):
+        if body["id"] in ids and body.get("status") in HELD:
+            one = words.placed(words.slot(body, settings), _schedule(found, body, settings), settings)
+            if one.span.overlaps(wanted.span) and not any(span.overlaps(one.span) for span in strangers):
+                yield _told(one, wanted)
+
+
+def _schedule(found: Found, body: Json, settings: Settings) -> Json | None:
+    return found.get(words.local(str(body["schedule"].get("reference") or ""), settings.base_url))
+
+
+def _here(one: Slot, schedule: Json | None, wanted: FindFreeTime, settings: Settings) -> bool:
+    """Does it start in the span, on this resource and in this care unit? What a schedule leaves out fits all."""
+    at = (schedule or {}).get("active", True)
+    starts = wanted.span.start.timestamp() <= one.start.timestamp() < wanted.span.end.timestamp()
+    on = schedule is None or wanted.resource_id in (None, *words.actors(schedule, settings, "actor"))
+    unit = wanted.care_unit_id is None or one.care_unit_id in (None, wanted.care_unit_id)
+    return bool(at) and starts and on and unit
+
+
+def _told(one: Slot, wanted: FindFreeTime) -> Slot:
+    return replace(
+        one,
+        resource_id=wanted.resource_id or one.resource_id,
+        care_unit_id=one.care_unit_id or wanted.care_unit_id,
+        healthcare_service_id=wanted.healthcare_service_id,
+    )
+
+
+async def _service_codes(http: VendorHttp, settings: Settings, service: str | None) -> list[str]:
+    """The codings by which slots may be reserved for a service."""
+    if service is None:
+        return []
+    if settings.services == "serviceType":
+        return [service]
+    if not words.is_id(service):
+        return []
+    try:
+        body = await http.read(f"/HealthcareService/{service}", resource)
+    except Refused as no:
+        if no.reason == "not_found":
+            return []
+        raise
+    return words.tokens((body or {}).get("type", ()))

@@ -1,0 +1,225 @@
+"""A small FHIR R4 server in memory, written from the specification: versions, ETag, If-Match, JSON Patch, search with
+pages, conditional create, OperationOutcomes. It has no rules about double booking, as most FHIR servers have none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.plugins.fhir import json_patch, searching
+from tests.plugins.fhir.searching import Resource, Store
+
+BASE = "http://fhir.test/r4"
+MEDIA = "application/fhir+json"
+
+
+class Refusal(Exception):
+    def __init__(self, status: int, code: str, text: str = "") -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+
+
+@dataclass
+class FakeFhir:
+    """The server's state, and what a test may turn: `page` entries per page, `answers` to writes, `faults` next."""
+
+    base: str = BASE
+    page: int = 3
+    answers: str = "representation"
+    honours_if_match: bool = True
+    store: Store = field(default_factory=dict)
+    gone: set[tuple[str, str]] = field(default_factory=set)
+    seen: list[Request] = field(default_factory=list)
+    faults: list[Callable[[Request], Response | None]] = field(default_factory=list)
+    last_id: int = 100
+
+    @property
+    def app(self) -> Starlette:
+        methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+        return Starlette(routes=[Route("/r4/{path:path}", self.answer, methods=methods)])
+
+    @property
+    def writes(self) -> list[Request]:
+        return [r for r in self.seen if r.method != "GET"]
+
+    # -- by hand -----------------------------------------------------------------------------------------------
+
+    def put(self, resource: Resource) -> Resource:
+        """Store a resource as a new version, as another client of the server might."""
+        held = self.store.setdefault(resource["resourceType"], {})
+        before = held.get(resource["id"], {})
+        version = int(before.get("meta", {}).get("versionId", "0")) + 1
+        held[resource["id"]] = {**resource, "meta": {"versionId": str(version)}}
+        return held[resource["id"]]
+
+    def get(self, kind: str, id: str) -> Resource:
+        return self.store[kind][id]
+
+    # -- over HTTP ---------------------------------------------------------------------------------------------
+
+    async def answer(self, request: Request) -> Response:
+        self.seen.append(request)
+        await request.body()
+        fault = self.faults.pop(0)(request) if self.faults else None
+        if fault is not None:
+            return fault
+        try:
+            return self._dispatch(request, await request.body())
+        except Refusal as no:
+            return outcome(no.status, no.code, no.text)
+
+    def _dispatch(self, request: Request, raw: bytes) -> Response:
+        match (request.method, *request.path_params["path"].split("/")):
+            case ("GET", "metadata"):
+                return self._shown(STATEMENT)
+            case ("GET", kind):
+                return self._search(kind, request)
+            case ("POST", kind):
+                return self._create(kind, json.loads(raw), request)
+            case ("GET", kind, id):
+                return self._versioned(self._current(kind, id))
+            case ("PATCH", kind, id):
+                return self._patch(kind, id, raw, request)
+            case ("PUT", kind, id):
+                self._check_version(self._current(kind, id), request)
+                return self._written(self._stored(json.loads(raw)), request, 200)
+            case ("DELETE", kind, id):
+                self._current(kind, id)
+                del self.store[kind][id]
+                self.gone.add((kind, id))
+                return Response(status_code=204)
+        raise Refusal(405, "not-supported")
+
+    def _current(self, kind: str, id: str) -> Resource:
+        if (kind, id) in self.gone:
+            raise Refusal(410, "deleted")
+        if id not in self.store.get(kind, {}):
+            raise Refusal(404, "not-found")
+        return self.store[kind][id]
+
+    def _check_version(self, current: Resource, request: Request) -> None:
+        wanted = request.headers.get("if-match")
+        if self.honours_if_match and wanted is not None and wanted != etag(current):
+            raise Refusal(412, "conflict", "the version is another one by now")
+
+    def _create(self, kind: str, body: Resource, request: Request) -> Response:
+        condition = request.headers.get("if-none-exist")
+        if condition:
+            held = searching.matches(self.store, kind, parse_qsl(condition), strict=True)
+            if len(held) > 1:
+                raise Refusal(412, "multiple-matches")
+            if held:
+                return self._written(held[0], request, 200)
+        self.last_id += 1
+        return self._written(self._stored({**body, "id": str(self.last_id)}), request, 201)
+
+    def _patch(self, kind: str, id: str, raw: bytes, request: Request) -> Response:
+        current = self._current(kind, id)
+        self._check_version(current, request)
+        if request.headers.get("content-type") != "application/json-patch+json":
+            raise Refusal(415, "not-supported")
+        try:
+            changed = json_patch.apply(current, json.loads(raw))
+        except json_patch.Failed:
+            raise Refusal(422, "processing", "the patch does not fit") from None
+        return self._written(self._stored(changed), request, 200)
+
+    def _stored(self, body: Resource) -> Resource:
+        if body["resourceType"] == "Appointment":
+            check(body)
+        return self.put(body)
+
+    def _search(self, kind: str, request: Request) -> Response:
+        params = request.query_params.multi_items()
+        strict = "handling=strict" in request.headers.get("prefer", "")
+        try:
+            found = searching.matches(self.store, kind, params, strict)
+        except searching.Unknown:
+            raise Refusal(400, "not-supported", "no such parameter") from None
+        if ("_summary", "count") in params:
+            return self._shown({"resourceType": "Bundle", "type": "searchset", "total": len(found)})
+        return self._shown(self._page(kind, found, params))
+
+    def _page(self, kind: str, found: list[Resource], params: list[tuple[str, str]]) -> Resource:
+        first = int(dict(params).get("_page", "0"))
+        shown = found[first : first + self.page]
+        more = [r for n, v in params if n == "_include" for r in searching.included(self.store, shown, v)]
+        bundle: Resource = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
+        bundle["entry"] = [{"resource": r, "search": {"mode": "match"}} for r in shown]
+        bundle["entry"] += [{"resource": r, "search": {"mode": "include"}} for r in more]
+        if first + self.page < len(found):
+            rest = [(n, v) for n, v in params if n != "_page"] + [("_page", str(first + self.page))]
+            bundle["link"] = [{"relation": "next", "url": f"{self.base}/{kind}?{urlencode(rest)}"}]
+        return bundle
+
+    # -- answers -----------------------------------------------------------------------------------------------
+
+    def _written(self, resource: Resource, request: Request, status: int) -> Response:
+        headers = {"ETag": etag(resource)}
+        if request.method == "POST":
+            where = f"{self.base}/{resource['resourceType']}/{resource['id']}"
+            headers["Location"] = f"{where}/_history/{resource['meta']['versionId']}"
+        if self.answers == "minimal":
+            return Response(status_code=status, headers=headers)
+        if self.answers == "outcome":
+            issue = {"severity": "information", "code": "informational"}
+            shown = {"resourceType": "OperationOutcome", "issue": [issue]}
+            return self._shown(shown, status, headers)
+        return self._shown(resource, status, headers)
+
+    def _versioned(self, resource: Resource) -> Response:
+        return self._shown(resource, headers={"ETag": etag(resource)})
+
+    def _shown(self, body: Resource, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+        return Response(json.dumps(body), status, headers, media_type=MEDIA)
+
+
+def etag(resource: Resource) -> str:
+    return f'W/"{resource["meta"]["versionId"]}"'
+
+
+def outcome(status: int, code: str, text: str = "", severity: str = "error", **more: Any) -> Response:
+    issue = {"severity": severity, "code": code, "diagnostics": text, **more}
+    body = {"resourceType": "OperationOutcome", "issue": [issue]}
+    return Response(json.dumps(body), status, media_type=MEDIA)
+
+
+def check(body: Resource) -> None:
+    """R4's invariants app-1 to app-4 of an Appointment."""
+    participants = body.get("participant", [])
+    if not participants or any("actor" not in p and "type" not in p for p in participants):
+        raise Refusal(422, "invariant", "app-1")
+    if ("start" in body) != ("end" in body):
+        raise Refusal(422, "invariant", "app-2")
+    if "start" not in body and body["status"] not in ("proposed", "cancelled", "waitlist"):
+        raise Refusal(422, "invariant", "app-3")
+    if "cancelationReason" in body and body["status"] not in ("cancelled", "noshow"):
+        raise Refusal(422, "invariant", "app-4")
+    if "comment" in body and not body["comment"].strip():
+        raise Refusal(400, "value", "an empty string")
+
+
+STATEMENT: Resource = {
+    "resourceType": "CapabilityStatement",
+    "status": "active",
+    "fhirVersion": "4.0.1",
+    "kind": "instance",
+    "patchFormat": ["application/json-patch+json"],
+    "rest": [
+        {
+            "mode": "server",
+            "resource": [
+                {"type": kind, "interaction": [{"code": code} for code in ("read", "search-type", "create", "patch")]}
+                for kind in ("Appointment", "Slot", "Schedule", "Patient")
+            ],
+        }
+    ],
+}
