@@ -1,0 +1,161 @@
+"""Accounts: what a clients file names, held against its plugins and opened. Nothing is sent to an EMR here."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Union, get_args, get_origin
+
+import httpx
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+
+from gateway.clients_file import AccountSettings, is_reference
+from gateway.port import Account, Emr, Vendor
+from gateway.registry import PluginError, Registry
+from gateway.settings import Settings
+from gateway.toml_files import ConfigError, mistakes
+from gateway.vendor_http import Door
+
+Route = Callable[[Vendor, BaseModel], httpx.AsyncBaseTransport]
+"""Which transport leads to an account of a vendor, given the account's settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccount:
+    """One EMR account of one client, ready for use."""
+
+    client_id: str
+    key: str
+    """The `{emr}` of the routes."""
+    plugin: str
+    name: str
+    """For people to read."""
+    emr: Emr
+    """The port; its capabilities bear the account's own `slot_check`."""
+
+
+def plugins_of(settings: Settings) -> frozenset[str]:
+    """The plugins that the configuration names."""
+    return frozenset(account.plugin for client in settings.clients for account in client.emrs)
+
+
+def open_accounts(settings: Settings, registry: Registry, route: Route) -> Mapping[tuple[str, str], OpenAccount]:
+    """Every account by client and key. Raises ConfigError with all mistakes of all accounts."""
+    opened: dict[tuple[str, str], OpenAccount] = {}
+    found: dict[str, None] = {}
+    told: set[str] = set()
+    for client in settings.clients:
+        for account in client.emrs:
+            try:
+                opened[client.id, account.key] = _opened(client.id, account, registry, route)
+            except ConfigError as error:
+                found |= dict.fromkeys(error.args)
+            except PluginError as error:
+                # A broken plugin is the same news at every account that names it.
+                if account.plugin not in told:
+                    found |= dict.fromkeys(f"{account.place}: {sentence}" for sentence in error.args)
+                told.add(account.plugin)
+    if found:
+        raise ConfigError(*found)
+    return opened
+
+
+def _opened(client_id: str, account: AccountSettings, registry: Registry, route: Route) -> OpenAccount:
+    vendor = registry.vendor(account.plugin)
+    settings = _validated(account, vendor.settings)
+    door = Door(route(vendor, settings), concurrency=vendor.capabilities.concurrency)
+    emr = registry.open(Account(account.key, settings, door), account.plugin)
+    if account.slot_check is not None:
+        emr.capabilities = replace(emr.capabilities, slot_check=account.slot_check)
+    if account.slot_check == "after_write" and not _can_be_asked_for_conflicts(emr):
+        raise ConfigError(
+            f"{account.place}.slot_check: plugin {account.plugin} can't be asked for conflicts; use another one"
+        )
+    return OpenAccount(
+        client_id=client_id,
+        key=account.key,
+        plugin=account.plugin,
+        name=account.name or vendor.name,
+        emr=emr,
+    )
+
+
+def _can_be_asked_for_conflicts(emr: Emr) -> bool:
+    return emr.capabilities.lists or type(emr).conflicts is not Emr.conflicts
+
+
+def _validated(account: AccountSettings, model: type[BaseModel]) -> BaseModel:
+    """The plugin's settings. Raises ConfigError; no sentence shows a value."""
+    found = [] if account.plain_allowed else [_plain(account, name) for name in plain_secrets(model, account.given)]
+    try:
+        # A misspelt setting that is passed over would leave its default in force.
+        open_ended = model.model_config.get("extra") == "allow"
+        settings = model.model_validate(account.values, extra=None if open_ended else "forbid")
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        place = f"{account.place}.settings"
+        found += [_without(account.values, sentence, place) for sentence in mistakes(details, place, model)]
+    # A validator is the plugin's own code, and may raise anything.
+    except Exception as error:  # noqa: BLE001
+        found.append(f"{account.place}.settings: plugin {account.plugin} raises {type(error).__name__}")
+    if found:
+        raise ConfigError(*found)
+    return settings
+
+
+def _plain(account: AccountSettings, name: str) -> str:
+    return f"{account.place}.settings.{name} is a secret; refer to it as env:NAME or file:PATH"
+
+
+def _without(values: Mapping[str, Any], sentence: str, place: str) -> str:
+    """A validator is the plugin's own code: what it says is passed on only if it quotes no value."""
+    said = sentence.removeprefix(place)
+    if any(text in said for text in _texts(values) if len(text) > 3):
+        return f"{place}{said.partition(' ')[0]} has something that the plugin refuses"
+    return sentence
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def plain_secrets(annotation: Any, given: object, name: str = "") -> Iterator[str]:
+    """The dotted names of secrets in `given` that are written out instead of being referred to."""
+    if _is_a(annotation, SecretStr, SecretBytes):
+        if isinstance(given, str) and not is_reference(given):
+            yield name
+    elif _is_a(annotation, BaseModel):
+        yield from _in_model(annotation, given, name)
+    elif get_origin(annotation) in (Union, types.UnionType):
+        yield from {found for kind in get_args(annotation) for found in plain_secrets(kind, given, name)}
+    elif isinstance(given, Mapping) and get_args(annotation):
+        for key, value in given.items():
+            yield from plain_secrets(get_args(annotation)[-1], value, _joined(name, key))
+    elif isinstance(given, list):
+        for index, value in enumerate(given):
+            for kind in get_args(annotation)[:1]:
+                yield from plain_secrets(kind, value, _joined(name, index))
+
+
+def _in_model(model: type[BaseModel], given: object, name: str) -> Iterator[str]:
+    if not isinstance(given, Mapping):
+        return
+    for field_name, field in model.model_fields.items():
+        for known in {field_name, field.alias or field_name} & set(given):
+            yield from plain_secrets(field.annotation, given[known], _joined(name, known))
+
+
+def _joined(name: str, part: object) -> str:
+    return f"{name}.{part}" if name else str(part)
+
+
+def _is_a(annotation: Any, *bases: type) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, bases)
