@@ -42,7 +42,7 @@ class Capabilities:
     reassign: Literal["in_place", "new_id", "none"] = "none"
     """How the resource changes, in the same words."""
     combines: bool = True
-    """One write may change time, resource and comment together; else each is a write of its own."""
+    """A write of time or resource may carry the comment along; else the comment is a write of its own."""
     moves_awaiting: bool = False
     """An appointment that waits for its confirmation can be moved too."""
     refuses_overlap: bool = True

@@ -51,8 +51,8 @@ class Move:
     takes: Span
     on: str | None
     frees: Appointment | None = None
-    after: tuple[Step, ...] = ()
-    """Further writes to the same appointment, for EMRs that can't combine fields."""
+    text: Change | None = None
+    """Its comment, where the EMR takes that by a write of its own."""
 
 
 @dataclass(slots=True)
@@ -156,33 +156,10 @@ def _move(wish: Wish, can: Capabilities) -> Move:
         slots=wish.new_slots,
         new_id=new_id,
     )
-    if can.combines:
+    if can.combines or wish.comment is None:
         return Move(whole, target.span, target.resource_id, before)
-    first, *rest = _one_by_one(wish, whole, can)
-    return Move(first, target.span, target.resource_id, before, tuple(rest))
-
-
-def _one_by_one(wish: Wish, whole: Change, can: Capabilities) -> list[Change]:
-    """A change of each field by itself, the time first."""
-    before, slots = whole.before, whole.slots
-    single = []
-    if whole.span is not None:
-        single.append(
-            Change(chain=wish.chain, before=before, span=whole.span, slots=slots, new_id=can.move == "new_id")
-        )
-    if whole.resource_id is not None:
-        single.append(
-            Change(
-                chain=wish.chain,
-                before=before,
-                resource_id=whole.resource_id,
-                slots=slots,
-                new_id=can.reassign == "new_id",
-            )
-        )
-    if wish.comment is not None:
-        single.append(Change(chain=wish.chain, before=before, comment=wish.comment))
-    return single
+    text = Change(chain=wish.chain, before=before, comment=wish.comment)
+    return Move(whole, target.span, target.resource_id, before, text)
 
 
 def _cancellation(wish: Wish, can: Capabilities) -> tuple[Step | None, Cancel]:
@@ -218,8 +195,7 @@ def _ordered(parts: Parts, can: Capabilities) -> tuple[tuple[Step, ...], ...]:
     # Comments are free to be written at any time: with the first writes, so that they cost no round of their own.
     first: list[Step] = [*texts, *before_cancel]
     stages += [[*layers[0], *first], *layers[1:]] if layers and not _cancels(layers[0]) else [first, *layers]
-    depth = max((len(m.after) for m in parts.moves), default=0)
-    stages += [[m.after[n] for m in parts.moves if len(m.after) > n] for n in range(depth)]
+    stages.append([m.text for m in parts.moves if m.text is not None])
     # One cancellation goes alone: if the EMR refuses that, nothing has changed yet.
     turned = any(_cancels(layer) for layer in layers)
     stages += [late] if turned else [late[:1], late[1:]]
