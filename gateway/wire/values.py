@@ -11,6 +11,7 @@ ID_TYPES = ("emr_id", "se_personal_number", "no_personal_number", "hsa_id", "nhs
 """The only words that are a type when they stand before a colon; anything else belongs to the id."""
 MAX_ID = 512
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+_CLOCK_CHANGE = timedelta(hours=1)
 
 _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -25,7 +26,7 @@ class Unreadable(ValueError):
 
 
 def instant(text: str) -> datetime:
-    """An RFC 3339 date-time, in UTC. Digits finer than a microsecond are dropped. Raises Unreadable."""
+    """An RFC 3339 date-time, with its offset. Digits finer than a microsecond are dropped. Raises Unreadable."""
     match = _INSTANT.fullmatch(text)
     if match is None:
         raise Unreadable("Must be an RFC 3339 date and time with an offset or Z.")
@@ -33,11 +34,11 @@ def instant(text: str) -> datetime:
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise Unreadable(f"Must be a time of the years {FIRST_YEAR} to {LAST_YEAR}.")
     fraction = int((match[7] or "").ljust(6, "0")[:6])
+    zone = _zone(match)
     try:
-        local = datetime(year, month, day, hour, minute, second, fraction, _zone(match))
+        return datetime(year, month, day, hour, minute, second, fraction, tzinfo=zone)
     except ValueError:
         raise Unreadable("Must be a date and time that exists.") from None
-    return local.astimezone(UTC)
 
 
 def _zone(match: re.Match[str]) -> timezone:
@@ -50,11 +51,17 @@ def _zone(match: re.Match[str]) -> timezone:
     return timezone(-offset if match[8] == "-" else offset)
 
 
-def span(start: datetime, end: datetime) -> Span:
-    """Raises Unreadable unless `end` is after `start`."""
+def span(start: datetime, end: datetime, longest: timedelta) -> Span:
+    """From `start` to `end`, in UTC. Raises Unreadable unless it has a length and not more than `longest`.
+
+    Days are the client's: a month in which the clock goes back is no longer than another one.
+    """
     if end <= start:
         raise Unreadable("Must be after the start.")
-    return Span(start, end)
+    shift = (start.utcoffset() or timedelta()) - (end.utcoffset() or timedelta())
+    if end - start > longest + min(max(shift, timedelta()), _CLOCK_CHANGE):
+        raise Unreadable(f"Must be at most {longest.days} days after the start.")
+    return Span(start.astimezone(UTC), end.astimezone(UTC))
 
 
 def typed_id(id: str) -> tuple[str, str]:
