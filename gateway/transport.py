@@ -54,6 +54,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         max_connections: int = 256,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
+        _check_aiohttp()
         self._ssl = ssl_context
         self._keepalive_s = keepalive_s
         self._max_response_bytes = max_response_bytes
@@ -128,6 +129,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return self._session
 
 
+def _check_aiohttp() -> None:
+    """What makes a request go out once, and an answer be its own, is private there: an upgrade must not lose it."""
+    if "_retry_connection" not in aiohttp.ClientSession.ATTRS or not hasattr(aiohttp.BaseConnector, "_get"):
+        raise RuntimeError("this version of aiohttp can't be told to send a request only once")
+
+
 class _Connector(aiohttp.TCPConnector):
     """A pool that never takes up a connection on which something came unasked: it would pass for our answer."""
 
@@ -148,10 +155,7 @@ def _new_session(context: ssl.SSLContext | None, keepalive_s: float) -> aiohttp.
         trust_env=False,
         max_field_size=32 * 1024,
     )
-    # Without this aiohttp silently sends a PUT, DELETE or GET twice when a kept connection drops. The switches are
-    # private: an aiohttp that has renamed one must not be run with.
-    if not hasattr(session, "_retry_connection") or not hasattr(aiohttp.TCPConnector, "_get"):
-        raise RuntimeError("this version of aiohttp can't be told to send a request only once")
+    # Without this aiohttp silently sends a PUT, DELETE or GET twice when a kept connection drops.
     session._retry_connection = False
     return session
 

@@ -29,6 +29,8 @@ __all__ = ["TOKEN_REQUEST", "Door", "Meter", "VendorHttp", "meter"]
 # httpx logs whole URLs at INFO: ids, birth dates, names.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
+_sleep = asyncio.sleep
+
 T = TypeVar("T")
 _Primitive = str | int | float | bool | None
 Params = Mapping[str, _Primitive | Sequence[_Primitive]] | list[tuple[str, _Primitive]]
@@ -238,7 +240,7 @@ class VendorHttp:
                     if not patience.allows(error, tried) or monotonic() > last_start:
                         raise
                     wait = _wait(error)
-                await asyncio.sleep(wait)
+                await _sleep(wait)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
