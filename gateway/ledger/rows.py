@@ -1,0 +1,144 @@
+"""Commands as rows: what is sealed, what is a number, and back again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.keys import Keys
+from gateway.ledger import Answer, CommandRow, State, StepRow, StepState
+
+_PURPOSE = "ledger"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_COLUMNS = (
+    "number, id, client, emr, tenant, operation, state, created_at, updated_at, key, fingerprint, payload, answer"
+)
+SELECT = f"SELECT {_COLUMNS} FROM commands"  # noqa: S608 - constants only
+
+
+class Rows:
+    """Writes and reads commands and their steps. Sealed values are bound to command and column: none can be swapped."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def insert(self, db: sqlite3.Connection, row: CommandRow) -> None:
+        values = (
+            row.id, row.client, row.emr, row.tenant, row.operation, row.state.value, row.state.settled,
+            moment(row.created_at), moment(row.updated_at), row.key, row.fingerprint,
+            self.seal(row.id, "payload", row.payload), self.seal_answer(row.id, row.answer),
+        )  # fmt: skip
+        cursor = db.execute(
+            """
+            INSERT INTO commands (id, client, emr, tenant, operation, state, settled,
+                                  created_at, updated_at, key, fingerprint, payload, answer)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            values,
+        )
+        assert cursor.lastrowid is not None
+        self.put_steps(db, cursor.lastrowid, row.id, row.steps)
+        self.put_appointments(db, cursor.lastrowid, row.client, row.appointments)
+
+    def put_steps(self, db: sqlite3.Connection, number: int, id: str, steps: Iterable[StepRow]) -> None:
+        """Write steps exactly as they are given, over what stood there."""
+        db.executemany(
+            """
+            INSERT OR REPLACE INTO steps (command, position, state, action, payload, attempted_at)
+            VALUES (?, ?, ?, ?, ?, ?)
+            """,
+            [
+                (
+                    number,
+                    step.index,
+                    step.state.value,
+                    self.seal(id, f"steps/{step.index}/action", step.action.encode("utf-8", "surrogatepass")),
+                    self.seal(id, f"steps/{step.index}/payload", step.payload),
+                    None if step.attempted_at is None else moment(step.attempted_at),
+                )
+                for step in steps
+            ],
+        )
+
+    def put_appointments(self, db: sqlite3.Connection, number: int, client: str, appointments: Sequence[str]) -> None:
+        db.executemany(
+            "INSERT OR IGNORE INTO command_appointments (command, appointment) VALUES (?, ?)",
+            [(number, self.appointment(client, appointment)) for appointment in appointments],
+        )
+
+    def load(self, db: sqlite3.Connection, found: Sequence[Any]) -> CommandRow:
+        """The command that a row of `SELECT` stands for, with its steps."""
+        (number, id, client, emr, tenant, operation, state, created, updated, key, fingerprint, payload, answer) = found
+        return CommandRow(
+            id=id,
+            client=client,
+            emr=emr,
+            tenant=tenant,
+            operation=operation,
+            state=State(state),
+            created_at=instant(created),
+            updated_at=instant(updated),
+            key=key,
+            fingerprint=fingerprint,
+            payload=self._unsealed(id, "payload", payload),
+            answer=self._answer(id, answer),
+            steps=self._steps(db, number, id),
+        )
+
+    def appointment(self, client: str, id: str) -> str:
+        """How an appointment's id is stored with a client's commands: only good to be searched by."""
+        return self._keys.hmac("ledger.appointment", client, id)
+
+    def seal(self, id: str, column: str, plain: bytes) -> bytes:
+        """Nothing stays nothing: there is nothing to hide, and erasing is writing `b""`."""
+        return self._keys.seal(_PURPOSE, plain, _place(id, column)) if plain else b""
+
+    def seal_answer(self, id: str, answer: Answer | None) -> bytes | None:
+        if answer is None:
+            return None
+        head = json.dumps([answer.status, answer.headers]).encode()
+        return self.seal(id, "answer", head + b"\n" + answer.body)
+
+    def _unsealed(self, id: str, column: str, sealed: bytes) -> bytes:
+        return self._keys.open(_PURPOSE, sealed, _place(id, column)) if sealed else b""
+
+    def _answer(self, id: str, sealed: bytes | None) -> Answer | None:
+        if sealed is None:
+            return None
+        head, _, body = self._unsealed(id, "answer", sealed).partition(b"\n")
+        status, headers = json.loads(head)
+        return Answer(status, body, tuple((name, value) for name, value in headers))
+
+    def _steps(self, db: sqlite3.Connection, number: int, id: str) -> tuple[StepRow, ...]:
+        found = db.execute(
+            "SELECT position, state, action, payload, attempted_at FROM steps WHERE command = ? ORDER BY position",
+            (number,),
+        )
+        return tuple(
+            StepRow(
+                index=position,
+                state=StepState(state),
+                action=self._unsealed(id, f"steps/{position}/action", action).decode("utf-8", "surrogatepass"),
+                payload=self._unsealed(id, f"steps/{position}/payload", payload),
+                attempted_at=None if attempted is None else instant(attempted),
+            )
+            for position, state, action, payload, attempted in found
+        )
+
+
+def moment(at: datetime) -> int:
+    """Microseconds since 1970 in UTC; `at` must be aware."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def instant(number: int) -> datetime:
+    """In UTC."""
+    return _EPOCH + number * _MICROSECOND
+
+
+def _place(id: str, column: str) -> bytes:
+    return f"{id}/{column}".encode()

@@ -1,0 +1,79 @@
+"""The SQLite ledger's tables, by version. A published migration is never edited: the next one is appended."""
+
+from __future__ import annotations
+
+import sqlite3
+
+# What could name a patient is sealed (BLOB) or a keyed hash; readable are only words of the gateway's and its accounts.
+_FIRST = (
+    "CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TABLE commands (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        client TEXT NOT NULL,
+        emr TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        state TEXT NOT NULL,
+        settled INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        key TEXT,
+        fingerprint TEXT,
+        payload BLOB NOT NULL,
+        answer BLOB
+    )
+    """,
+    "CREATE UNIQUE INDEX commands_by_key ON commands (client, key) WHERE key IS NOT NULL",
+    "CREATE INDEX commands_by_client ON commands (client, created_at)",
+    "CREATE INDEX commands_by_age ON commands (settled, updated_at)",
+    """
+    CREATE TABLE steps (
+        command INTEGER NOT NULL REFERENCES commands (number) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        action BLOB NOT NULL,
+        payload BLOB NOT NULL,
+        attempted_at INTEGER,
+        PRIMARY KEY (command, position)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE command_appointments (
+        command INTEGER NOT NULL REFERENCES commands (number) ON DELETE CASCADE,
+        appointment TEXT NOT NULL,
+        PRIMARY KEY (command, appointment)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX commands_by_appointment ON command_appointments (appointment)",
+    """
+    CREATE TABLE lineage (
+        old TEXT PRIMARY KEY,
+        new TEXT NOT NULL UNIQUE,
+        old_id BLOB NOT NULL,
+        new_id BLOB NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+
+
+class NewerSchema(Exception):
+    """The ledger was written by a newer gateway than this one."""
+
+
+def migrate(db: sqlite3.Connection) -> int:
+    """Bring the tables up to date, inside the caller's transaction. → the version that was found (0: a new file)."""
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > len(MIGRATIONS):
+        raise NewerSchema(
+            f"The ledger has schema {found}; this gateway knows up to {len(MIGRATIONS)}. Start a newer gateway."
+        )
+    for statements in MIGRATIONS[found:]:
+        for statement in statements:
+            db.execute(statement)
+    if found < len(MIGRATIONS):
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    return found

@@ -1,0 +1,260 @@
+"""The ledger on one machine: SQLite in WAL mode, synced at every commit, which many commands share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from gateway.keys import Keys, sync_directory
+from gateway.ledger import Answer, CommandRow, LedgerDown, State, StepRow, StepState
+from gateway.ledger.lane import Lane
+from gateway.ledger.lineage import Lineage
+from gateway.ledger.rows import SELECT, Rows, moment
+from gateway.ledger.schema import migrate
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # NORMAL would survive a killed process, but not a loss of power
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what is erased is overwritten, not only forgotten
+)
+_GONE = (StepState.PLANNED, StepState.FAILED, StepState.UNDONE)
+"""Steps of which nothing stands at the EMR."""
+_PURGED_AT_ONCE = 500
+
+
+class SqliteLedger:
+    """`Ledger` in one file, of one process (`gateway.state_dir` sees to that).
+
+    `keys` seal what it holds; `patience_s` bounds the wait for a lock that a backup or a shell has on the file.
+    """
+
+    def __init__(self, path: Path, keys: Keys, *, patience_s: float = 2.0) -> None:
+        self._path = path.absolute()
+        self._keys = keys
+        self._patience_s = patience_s
+        self._rows = Rows(keys)
+        self._lineage = Lineage(keys)
+        self._writes = Lane("ledger-writes", self._connect, "IMMEDIATE")
+        self._reads = Lane("ledger-reads", self._connect, "DEFERRED")
+
+    async def open(self) -> None:
+        """Make or migrate the file. Raises `NewerSchema`, `WrongKey`, `LedgerDown`."""
+        try:
+            _create(self._path)
+        except OSError as error:
+            raise LedgerDown(f"The ledger {self._path} can't be created ({type(error).__name__}).") from None
+        self._writes.start()
+        self._reads.start()
+        try:
+            await self._writes.run(self._prepare)
+            await self._reads.run(lambda _: None)  # a reader that is connected goes on reading while the disk is full
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """What was asked for before is still done."""
+        await self._reads.stop()
+        await self._writes.stop()
+
+    @property
+    def commits(self) -> int:
+        """How many transactions wrote, since this object was made."""
+        return self._writes.commits
+
+    # -- writes ------------------------------------------------------------------------------------------------
+
+    async def begin(self, row: CommandRow) -> CommandRow | None:
+        def work(db: sqlite3.Connection) -> CommandRow | None:
+            query = f"{SELECT} WHERE client = ? AND key = ?"
+            holder = row.key is not None and db.execute(query, (row.client, row.key)).fetchone()
+            if holder:
+                return self._rows.load(db, holder)
+            self._rows.insert(db, row)
+            return None
+
+        return await self._writes.run(work)
+
+    async def plan(
+        self, id: str, payload: bytes, actions: Sequence[str], appointments: Sequence[str], now: datetime
+    ) -> None:
+        """Raises `LookupError` for an unknown or settled command, `ValueError` if a step of an earlier plan stands."""
+        steps = [StepRow(i, StepState.PLANNED, action, b"") for i, action in enumerate(actions)]
+
+        def work(db: sqlite3.Connection) -> None:
+            number, client = _touch(db, id, now)
+            _forget_steps(db, number)
+            sealed = self._rows.seal(id, "payload", payload)
+            db.execute("UPDATE commands SET payload = ? WHERE number = ?", (sealed, number))
+            self._rows.put_steps(db, number, id, steps)
+            self._rows.put_appointments(db, number, client, appointments)
+
+        await self._writes.run(work)
+
+    async def advance(
+        self,
+        id: str,
+        steps: Sequence[StepRow],
+        now: datetime,
+        lineage: Sequence[tuple[str, str, str]] = (),
+    ) -> None:
+        """Steps are stored exactly as given, receipts too. Raises `LookupError` for an unknown or settled command."""
+
+        def work(db: sqlite3.Connection) -> None:
+            number, _ = _touch(db, id, now)
+            self._rows.put_steps(db, number, id, steps)
+            self._record(db, lineage)
+
+        await self._writes.run(work)
+
+    async def settle(
+        self,
+        id: str,
+        state: State,
+        answer: Answer | None,
+        now: datetime,
+        *,
+        release_key: bool = False,
+        lineage: Sequence[tuple[str, str, str]] = (),
+    ) -> None:
+        """`answer` replaces the one before, also if it is `None`. Raises `LookupError` for an unknown command.
+
+        What is settled stays settled: it can be settled again, but not be taken up again (`LookupError`).
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            number, _ = _touch(db, id, now, also_settled=state.settled)
+            db.execute(
+                "UPDATE commands SET state = ?, settled = ?, answer = ? WHERE number = ?",
+                (state.value, state.settled, self._rows.seal_answer(id, answer), number),
+            )
+            if state.settled:
+                _erase(db, number)
+            if release_key:
+                db.execute("UPDATE commands SET key = NULL WHERE number = ?", (number,))
+            self._record(db, lineage)
+
+        await self._writes.run(work)
+
+    async def purge(self, settled_before: datetime) -> int:
+        purged = 0
+        while True:
+            # Piece by piece, so that nobody waits for a long purge.
+            count = await self._writes.run(lambda db: _purge(db, settled_before))
+            purged += count
+            if count < _PURGED_AT_ONCE:
+                return purged
+
+    # -- reads -------------------------------------------------------------------------------------------------
+
+    async def command(self, id: str, client: str) -> CommandRow | None:
+        found = await self._select(f"{SELECT} WHERE id = ? AND client = ?", (id, client))
+        return found[0] if found else None
+
+    async def commands(
+        self,
+        client: str,
+        *,
+        key: str | None = None,
+        appointment: str | None = None,
+        unsettled: bool = False,
+        limit: int = 100,
+    ) -> Sequence[CommandRow]:
+        query, values = f"{SELECT} WHERE client = ?", [client]
+        if key is not None:
+            query, values = query + " AND key = ?", [*values, key]
+        if appointment is not None:
+            query += " AND number IN (SELECT command FROM command_appointments WHERE appointment = ?)"
+            values.append(self._rows.appointment(client, appointment))
+        if unsettled:
+            query += " AND settled = 0"
+        query += " ORDER BY created_at DESC, number DESC LIMIT ?"
+        return await self._select(query, (*values, limit))
+
+    async def unsettled(self) -> Sequence[CommandRow]:
+        return await self._select(f"{SELECT} WHERE settled = 0 ORDER BY created_at, number", ())
+
+    async def successors(self, tenant: str, ids: Sequence[str]) -> dict[str, str]:
+        def work(db: sqlite3.Connection) -> dict[str, str]:
+            found = ((id, self._lineage.successor(db, tenant, id)) for id in ids)
+            return {id: newest for id, newest in found if newest is not None}
+
+        return await self._reads.run(work)
+
+    async def ancestors(self, tenant: str, id: str) -> tuple[str, ...]:
+        return await self._reads.run(lambda db: self._lineage.ancestors(db, tenant, id))
+
+    # -- in the lanes' threads ---------------------------------------------------------------------------------
+
+    async def _select(self, query: str, values: Sequence[str | int]) -> list[CommandRow]:
+        def work(db: sqlite3.Connection) -> list[CommandRow]:
+            return [self._rows.load(db, found) for found in db.execute(query, values).fetchall()]
+
+        return await self._reads.run(work)
+
+    def _record(self, db: sqlite3.Connection, lineage: Sequence[tuple[str, str, str]]) -> None:
+        for tenant, old, new in lineage:
+            self._lineage.record(db, tenant, old, new)
+
+    def _connect(self) -> sqlite3.Connection:
+        # mode=rw: a ledger that vanished is down, not empty.
+        uri = f"{self._path.as_uri()}?mode=rw"
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=self._patience_s)
+        try:
+            for pragma in _PRAGMAS:
+                db.execute(pragma)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """With another master key no hash would be found again, and every repeated request would look new."""
+        if migrate(db) == 0:
+            proof = self._keys.seal("ledger", b"ledger", b"about")
+            db.execute("INSERT INTO about (name, value) VALUES ('key', ?)", (proof,))
+        (proof,) = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
+        self._keys.open("ledger", proof, b"about")
+
+
+def _create(path: Path) -> None:
+    """SQLite would make the file readable to others, and its WAL gets the same mode."""
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        sync_directory(path.parent)
+
+
+def _touch(db: sqlite3.Connection, id: str, now: datetime, *, also_settled: bool = False) -> tuple[int, str]:
+    """The command's number and client, its `updated_at` set."""
+    query = "UPDATE commands SET updated_at = ? WHERE id = ? AND settled <= ? RETURNING number, client"
+    found: tuple[int, str] | None = db.execute(query, (moment(now), id, also_settled)).fetchone()
+    if found is None:
+        raise LookupError("There is no such command, or it is settled.")
+    return found
+
+
+def _forget_steps(db: sqlite3.Connection, number: int) -> None:
+    standing = db.execute("SELECT DISTINCT state FROM steps WHERE command = ?", (number,)).fetchall()
+    if not {state for (state,) in standing} <= set(_GONE):
+        raise ValueError("A plan of which something stands can't be replaced.")
+    db.execute("DELETE FROM steps WHERE command = ?", (number,))
+
+
+def _erase(db: sqlite3.Connection, number: int) -> None:
+    db.execute("UPDATE commands SET payload = x'' WHERE number = ?", (number,))
+    db.execute("UPDATE steps SET payload = x'' WHERE command = ?", (number,))
+
+
+def _purge(db: sqlite3.Connection, settled_before: datetime) -> int:
+    return db.execute(
+        """
+        DELETE FROM commands WHERE number IN (
+            SELECT number FROM commands WHERE settled = 1 AND updated_at < ? LIMIT ?
+        )
+        """,
+        (moment(settled_before), _PURGED_AT_ONCE),
+    ).rowcount

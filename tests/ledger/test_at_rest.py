@@ -1,0 +1,91 @@
+"""Nothing that could name a patient can be read in the ledger's files."""
+
+import base64
+import sqlite3
+import stat
+
+import pytest
+
+from gateway.keys import Altered
+from gateway.ledger import Answer, State, StepRow, StepState
+from tests.ledger.conftest import at, command
+
+CANARIES = [
+    f"canary-{name}" for name in ("payload", "plan", "answer", "header", "receipt", "action", "a1", "old", "new")
+]
+
+
+def bytes_of(directory):
+    return b"".join(path.read_bytes() for path in sorted(directory.iterdir()))
+
+
+def readable(text):
+    """`text` in any of the guises in which a careless column would hold it."""
+    plain = text.encode()
+    return [plain, plain[::-1], text.encode("utf-16-le"), plain.hex().encode(), base64.b64encode(plain)[:-4]]
+
+
+def leaks(directory):
+    held = bytes_of(directory)
+    return [canary for canary in CANARIES if any(form in held for form in readable(canary))]
+
+
+async def plant(ledger):
+    await ledger.begin(command(key="keyed-hash", payload=b"canary-payload", appointments=("canary-a1",)))
+    await ledger.plan("c1", b"canary-plan", ["canary-action"], ["canary-a1"], at(1))
+    step = StepRow(0, StepState.DONE, "canary-action", b"canary-receipt", at(1))
+    await ledger.advance("c1", [step], at(1), [("clinic", "canary-old", "canary-new")])
+    await ledger.settle("c1", State.REPAIRING, Answer(502, b"canary-answer", (("x", "canary-header"),)), at(2))
+
+
+async def test_no_canary_is_in_the_files_while_a_command_runs_nor_after_it_settled_nor_when_all_is_closed(
+    ledger, tmp_path
+):
+    await plant(ledger)
+    assert b"sandbox" in bytes_of(tmp_path)  # these are the right files: harmless words can be read
+    assert {path.name for path in tmp_path.iterdir()} == {"ledger.db", "ledger.db-wal", "ledger.db-shm"}
+    assert leaks(tmp_path) == []
+    await ledger.settle("c1", State.DONE, Answer(200, b"canary-answer", (("x", "canary-header"),)), at(3))
+    assert leaks(tmp_path) == []
+    await ledger.close()
+    assert leaks(tmp_path) == []
+
+
+async def test_what_is_erased_is_gone_from_the_file_even_in_its_sealed_form(ledger, tmp_path):
+    await plant(ledger)
+    await ledger.close()
+    sealed = sealed_values(tmp_path)
+    assert len(sealed) == 2
+    assert all(value in bytes_of(tmp_path) for value in sealed)
+    await ledger.open()
+    await ledger.settle("c1", State.DONE, None, at(3))
+    await ledger.close()  # the log is written back into the file
+    assert sealed_values(tmp_path) == [b"", b""]
+    assert not any(value in bytes_of(tmp_path) for value in sealed)
+
+
+def sealed_values(directory):
+    db = sqlite3.connect(directory / "ledger.db")
+    values = [*db.execute("SELECT payload FROM commands"), *db.execute("SELECT payload FROM steps")]
+    db.close()
+    return [value for (value,) in values]
+
+
+async def test_all_files_are_ours_alone(ledger, tmp_path):
+    await plant(ledger)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+
+
+async def test_a_sealed_value_does_not_open_in_another_commands_place(ledger, tmp_path, keys):
+    await ledger.begin(command("c1", payload=b"one"))
+    await ledger.begin(command("c2", payload=b"two"))
+    await ledger.close()
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    db.execute("UPDATE commands SET payload = (SELECT payload FROM commands WHERE id = 'c2') WHERE id = 'c1'")
+    db.commit()
+    db.close()
+    await ledger.open()
+    with pytest.raises(Altered):
+        await ledger.command("c1", "demo")
+    assert (await ledger.command("c2", "demo")).payload == b"two"
