@@ -33,8 +33,17 @@ class Measured:
 
 
 async def command(ledger: SqliteLedger, id: str) -> None:
-    what = {"client": "demo", "emr": "sandbox", "tenant": "clinic", "operation": "update"}
-    await ledger.begin(CommandRow(id=id, key=id, created_at=NOON, updated_at=NOON, **what))
+    row = CommandRow(
+        id=id,
+        client="demo",
+        emr="sandbox",
+        tenant="clinic",
+        operation="update",
+        created_at=NOON,
+        updated_at=NOON,
+        key=id,
+    )
+    await ledger.begin(row)
     await ledger.plan(id, BODY, ["change"], ["a1"], NOON)
     await ledger.advance(id, [StepRow(0, StepState.ATTEMPTING, "change", b"", NOON)], NOON)
     await ledger.advance(id, [StepRow(0, StepState.DONE, "change", BODY, NOON)], NOON)
