@@ -1,5 +1,35 @@
 """The sandbox: an EMR to try the gateway with, and the plugin that speaks to it."""
 
-from plugins.sandbox.emr import build_app
+from __future__ import annotations
 
-__all__ = ["build_app"]
+from gateway.plugin import Account, ApiKey, Emr, Vendor, hookimpl
+from plugins.sandbox.emr import build_app
+from plugins.sandbox.plugin import SandboxEmr
+from plugins.sandbox.settings import WIDEST, Settings
+from plugins.sandbox.wire import problem
+
+__all__ = ["SandboxEmr", "Settings", "build_app", "emr_open", "emr_vendor"]
+
+
+@hookimpl
+def emr_vendor() -> Vendor:
+    return Vendor(
+        key="sandbox",
+        name="Sandbox EMR",
+        settings=Settings,
+        emr=SandboxEmr,
+        capabilities=WIDEST,
+        embedded=build_app,
+    )
+
+
+@hookimpl
+def emr_open(account: Account) -> Emr:
+    settings = account.settings
+    assert isinstance(settings, Settings)
+    http = account.door.http(
+        base_url=settings.address,
+        auth=ApiKey("x-clinic-key", settings.api_key),
+        problem=problem,
+    )
+    return SandboxEmr(http, settings)

@@ -136,4 +136,4 @@ class Desk:
 
 
 def _awaits_code(made: View | None) -> bool:
-    return made is not None and made["stage"] == AWAITING_CODE
+    return made is not None and made.get("stage") == AWAITING_CODE
