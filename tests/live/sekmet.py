@@ -5,10 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -17,6 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+
+from tests.live.processes import free_port, stop, wait_until_ready
 
 ZONE = ZoneInfo("Europe/Stockholm")
 DAY = datetime(2027, 3, 1, tzinfo=ZONE)
@@ -30,7 +29,7 @@ _clinics = itertools.count(1)
 @contextmanager
 def running(venv: Path, folder: Path) -> Iterator[str]:
     """Start the server with an empty database in `folder`; → its base URL. Stopped, by force if need be, at the end."""
-    port = _free_port()
+    port = free_port()
     base = f"http://127.0.0.1:{port}/fhir"
     settings = {
         "base_url": base,
@@ -47,42 +46,11 @@ def running(venv: Path, folder: Path) -> Iterator[str]:
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        _wait_until_ready(base, server)
+        wait_until_ready(f"{base}/Patient?_summary=count", server)
         yield base
     finally:
-        _stop(server)
+        stop(server)
         log.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_ready(base: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise RuntimeError(f"the server ended with {server.returncode}")
-        try:
-            if httpx.get(f"{base}/Patient", params={"_summary": "count"}, timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError("the server did not answer within a minute")
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(server.pid, how)
-            server.wait(timeout=10)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return
 
 
 class Clinic:
