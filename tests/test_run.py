@@ -1,0 +1,265 @@
+"""Plans carried out on the model EMR while it fails in every way at every write: all, or nothing, or reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.domain.commands import Cancel, Command, Reschedule, Update
+from gateway.domain.model import Status
+from gateway.domain.plan import plan
+from gateway.execute import codec
+from gateway.execute.run import Run
+from gateway.ledger import LedgerDown, State, StepRow, StepState
+from tests.model import CAN, Model, booked, grid, no_etag, span
+from tests.model_emr import Clock, ModelEmr
+
+LATE = replace(CAN, late_write_s=3.0)
+NEW_ID = replace(LATE, move="new_id", reassign="new_id")
+NO_MOVE = replace(LATE, move="none", reassign="none")
+RECORDS = replace(LATE, slot_records=True, refuses_overlap=False)
+PIECEMEAL = replace(LATE, combines=False)
+SHAPES = {"in place": LATE, "new id": NEW_ID, "no move": NO_MOVE, "slot records": RECORDS, "piecemeal": PIECEMEAL}
+FAULTS = ("refuse", "not sent", "busy", "drop", "bug", "lost", "late", "blackout", "other", "nothing")
+
+INTENTS = {
+    "move": Update(("a",), span(120, 150), "r2", "text"),
+    "bulk": Update(("a", "b", "c"), resource_id="r2", comment="text"),
+    "reschedule, creating": Reschedule(("a", "b"), span(90, 180), None, "text"),
+    "reschedule, cancelling": Reschedule(("a", "b", "c"), span(120, 180), None, "text"),
+    "bulk cancel": Cancel(("a", "b", "c"), "text"),
+}
+
+
+class Journal:
+    """A ledger in memory: what would be left after a crash."""
+
+    def __init__(self):
+        self.rows: dict[int, StepRow] = {}
+        self.lineage: list[tuple[str, str, str]] = []
+        self.order: list[tuple[int, StepState]] = []
+        self.down = False
+
+    async def advance(self, id, steps, now, lineage=()):
+        if self.down:
+            raise LedgerDown
+        for row in steps:
+            self.rows[row.index] = row
+            self.order.append((row.index, row.state))
+        self.lineage += lineage
+
+
+def world(can, intent, faults=None):
+    ids = {"a": booked("a", 0, 30), "b": booked("b", 30, 60), "c": booked("c", 60, 90)}
+    model = Model(can, {"r1": grid(0, 480), "r2": grid(0, 480)})
+    for id, a in ids.items():
+        slot = f"r1@{int((a.start - span(0, 1).start).total_seconds() / 60)}"
+        model.book[id] = replace(a, slot_ids=(slot,)) if can.slot_records else a
+    model.__post_init__()
+    clock = Clock()
+    emr = ModelEmr(model, clock, faults)
+    command = Command(intent, single=intent is INTENTS["move"])
+    return model, emr, a_run(model.ask(plan(command, can, no_etag)), emr), clock
+
+
+def a_run(made, emr, journal=None):
+    paths = {line.chain: line.path for line in made.lines if line.path}
+    return Run(
+        made,
+        command_id="c0",
+        emr=emr,
+        ledger=journal or Journal(),
+        sleep=emr.clock.sleep,
+        monotonic=emr.clock.monotonic,
+        paths=paths,
+    )
+
+
+def seen(model):
+    """The book as people see it: what stands where, with what text; and the slot records."""
+    standing = [(a.patient_id, a.resource_id, a.start, a.end, a.comment, a.status) for a in model.standing()]
+    return standing, {id: state for id, (state, _) in model.slot_state.items()}
+
+
+def slots_agree(model):
+    held = {id for a in model.standing() for id in a.slot_ids}
+    return not model.can.slot_records or held == {i for i, (s, _) in model.slot_state.items() if s == "busy"}
+
+
+CASES = [
+    pytest.param(can, intent, n, fault, id=f"{name}: {what}, {fault} at {n}")
+    for name, can in SHAPES.items()
+    for what, intent in INTENTS.items()
+    for n in range(1, 9)
+    for fault in FAULTS
+]
+
+
+@pytest.mark.parametrize(("can", "intent", "n", "fault"), CASES)
+async def test_every_fault_at_every_write_ends_all_or_nothing_or_reported(can, intent, n, fault):
+    model, emr, run, clock = world(can, intent, {n: fault})
+    before = seen(model)
+    reference, _, straight, _ = world(can, intent)
+    await straight.carry_out()
+    end = await run.carry_out()
+    for _ in range(5):
+        if end.state is not State.REPAIRING:
+            break
+        assert end.error is not None
+        assert end.error.code in ("PARTIALLY_APPLIED", "OUTCOME_UNKNOWN")
+        emr.down = False
+        end = await run.resume()
+    await clock.sleep(10)
+    match end.state:
+        case State.DONE:
+            assert seen(model) == seen(reference)
+            assert end.error is None
+        case State.UNDONE | State.REFUSED:
+            assert seen(model) == before
+            assert end.error is not None
+        case State.NEEDS_ATTENTION:
+            assert fault == "other", "only what the EMR made of a cancellation can't be mended"
+            assert end.error is not None
+            assert end.error.problems
+    assert slots_agree(model)
+
+
+@pytest.mark.parametrize("fault", ["drop", "lost", "late", "bug"])
+async def test_a_lost_answer_is_never_answered_by_a_second_write(fault):
+    model, _, run, clock = world(LATE, INTENTS["move"], {1: fault})
+    end = await run.carry_out()
+    await clock.sleep(10)
+    assert model.calls["change"] == (0 if fault in ("drop", "bug") else 1)
+    assert end.state is (State.REFUSED if fault in ("drop", "bug") else State.DONE)
+
+
+async def test_a_late_write_is_waited_for_before_it_counts_as_not_done():
+    _, _, run, clock = world(LATE, INTENTS["move"], {1: "drop"})
+    await run.carry_out()
+    assert clock.seconds >= 3.0
+
+
+async def test_an_undo_does_not_write_over_what_staff_has_changed_meanwhile():
+    model, emr, run, _ = world(LATE, Reschedule(("a", "b"), span(120, 180)), {2: "refuse"})
+
+    def comment(book):
+        moved = next(a for a in book.book.values() if a.start == span(120, 150).start)
+        book.book[moved.id] = replace(moved, comment="by staff", version="77")
+
+    emr.staff = comment
+    end = await run.carry_out()
+    assert end.state is State.NEEDS_ATTENTION
+    assert [p.path for p in end.error.problems] == ["ids/0"]
+    assert model.book["a"].comment == "by staff"
+    assert model.book["b"].start == span(30, 60).start
+
+
+async def test_in_flight_writes_end_and_the_unsent_are_not_sent_when_one_is_refused():
+    one_by_one = replace(LATE, concurrency=1)
+    model, _, run, _ = world(one_by_one, INTENTS["bulk"], {1: "refuse"})
+    end = await run.carry_out()
+    assert (end.state, end.error.code, end.error.problems[0].emr_error) == (State.REFUSED, "EMR_REFUSED", "TOO_LATE")
+    assert sum(model.calls.values()) == 0
+
+
+async def test_a_new_id_goes_into_the_lineage_and_so_does_that_of_its_undo():
+    can = replace(NEW_ID, concurrency=1)
+    journal = Journal()
+    _, emr, run, _ = world(can, INTENTS["bulk"], {2: "refuse"})
+    run = a_run(run.plan, emr, journal)
+    end = await run.carry_out()
+    assert end.state is State.UNDONE
+    assert journal.lineage == [("model", "a", "n1"), ("model", "n1", "n2")]
+
+
+async def test_an_emr_that_never_refuses_is_asked_for_conflicts_after_the_write():
+    can = replace(LATE, refuses_overlap=False)
+    model, emr, run, _ = world(can, INTENTS["move"])
+    emr.staff = lambda book: book.book.update(x=booked("x", 120, 150, resource_id="r2", patient_id="p2"))
+    end = await run.carry_out()
+    assert (end.state, end.error.problems[0].error_code) == (State.UNDONE, "NO_TIMESLOTS_AVAILABLE")
+    assert model.book["a"].start == span(0, 30).start
+
+
+async def test_nothing_is_sent_while_the_store_is_down():
+    model, emr, run, _ = world(LATE, INTENTS["move"])
+    journal = Journal()
+    journal.down = True
+    with pytest.raises(LedgerDown):
+        await a_run(run.plan, emr, journal).carry_out()
+    assert sum(model.calls.values()) == 0
+
+
+async def test_intent_stands_in_the_ledger_before_each_write():
+    journal = Journal()
+    model, emr, run, _ = world(LATE, INTENTS["reschedule, cancelling"])
+    write = model.write
+
+    def checked(step):
+        assert any(row.state is StepState.ATTEMPTING for row in journal.rows.values())
+        return write(step)
+
+    model.write = checked
+    await a_run(run.plan, emr, journal).carry_out()
+    assert {row.state for row in journal.rows.values()} == {StepState.DONE}
+
+
+class Crash(BaseException):
+    pass
+
+
+CRASHES = [
+    pytest.param(can, intent, point, id=f"{name}: {what}, {point}")
+    for name, can in SHAPES.items()
+    for what, intent in INTENTS.items()
+    for point in range(24)
+]
+
+
+@pytest.mark.parametrize(("can", "intent", "point"), CRASHES)
+async def test_after_a_crash_at_every_boundary_it_is_finished_or_undone(can, intent, point):
+    """Before and after each ledger write and each EMR write; then a new run from what the journal holds."""
+    model, emr, run, _ = world(can, intent)
+    before = seen(model)
+    reference, _, straight, _ = world(can, intent)
+    await straight.carry_out()
+    journal, count = Journal(), 0
+
+    def boundary():
+        nonlocal count
+        count += 1
+        if count == point + 1:
+            raise Crash
+
+    advance, write = journal.advance, emr._write
+
+    async def counted_advance(*args, **kwargs):
+        boundary()
+        await advance(*args, **kwargs)
+        boundary()
+
+    async def counted_write(step):
+        boundary()
+        receipt = await write(step)
+        boundary()
+        return receipt
+
+    journal.advance = counted_advance
+    emr.change = emr.create = emr.cancel = emr.discard = emr.mark_slot = counted_write
+    payload = codec.dump(run.plan, standard="leyr", single=False, created=False, claims=())
+    try:
+        end = await a_run(run.plan, emr, journal).carry_out()
+        assert end.state is State.DONE
+    except Crash:
+        point = 10**9
+        del journal.advance, emr.change, emr.create, emr.cancel, emr.discard, emr.mark_slot
+        again = a_run(codec.load(payload).plan(), emr, journal)
+        again.restore(list(journal.rows.values()))
+        end = await again.resume()
+    if end.state is State.DONE:
+        assert seen(model) == seen(reference)
+    else:
+        assert end.state in (State.UNDONE, State.REFUSED)
+        assert seen(model) == before
+    assert slots_agree(model)
