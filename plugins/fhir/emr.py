@@ -42,7 +42,7 @@ ANSWER = {"Prefer": "return=representation"}
 
 class FhirEmr(Emr):
     def __init__(self, http: VendorHttp, settings: Settings) -> None:
-        super().__init__(declared(settings), settings.base_url.lower())
+        super().__init__(declared(settings), str(httpx.URL(settings.base_url)))
         self._http = http
         self._settings = settings
 

@@ -58,14 +58,19 @@ def cancellation(step: Cancel, settings: Settings) -> list[Op]:
 
 
 def confirmation(step: Confirm) -> list[Op]:
-    """Book it, and accept for everyone who has not answered yet: that is what `booked` means. A refusal stays."""
+    """Book it, and accept for the patient and for everyone who has not answered yet: that is what `booked` means.
+    A refusal of anybody else stays."""
     native: Json = step.before.native
     ops = [instead("/status", "booked")] if native.get("status") in ("proposed", "pending") else []
     return ops + [
         instead(f"/participant/{n}/status", "accepted")
         for n, p in enumerate(native.get("participant", ()))
-        if p.get("status") in ("needs-action", "tentative")
+        if p.get("status") in ("needs-action", "tentative") or (p.get("status") == "declined" and _is_patient(p))
     ]
+
+
+def _is_patient(participant: Json) -> bool:
+    return kind_of(str((participant.get("actor") or {}).get("reference") or "")) == "Patient"
 
 
 def withdrawal() -> list[Op]:

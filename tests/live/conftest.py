@@ -14,12 +14,18 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def sekmet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of a running FHIR server."""
+def sekmet_venv() -> Path:
+    """Where the FHIR server is installed."""
     venv = Path(os.environ.get("SEKMET_VENV", ROOT / ".venv-sekmet"))
     if not (venv / "bin" / "sekmet").exists():
         pytest.fail("there is no FHIR server to test against: `make live` installs it")
-    with running(venv.absolute(), tmp_path_factory.mktemp("sekmet")) as base:
+    return venv.absolute()
+
+
+@pytest.fixture(scope="session")
+def sekmet(sekmet_venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of a running FHIR server."""
+    with running(sekmet_venv, tmp_path_factory.mktemp("sekmet")) as base:
         yield base
 
 

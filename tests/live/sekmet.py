@@ -27,8 +27,11 @@ _clinics = itertools.count(1)
 
 
 @contextmanager
-def running(venv: Path, folder: Path) -> Iterator[str]:
-    """Start the server with an empty database in `folder`; → its base URL. Stopped, by force if need be, at the end."""
+def running(venv: Path, folder: Path, **more: Any) -> Iterator[str]:
+    """Start the server with an empty database in `folder`; → its base URL. Stopped, by force if need be, at the end.
+
+    `more` are further settings of the server's.
+    """
     port = free_port()
     base = f"http://127.0.0.1:{port}/fhir"
     settings = {
@@ -38,6 +41,7 @@ def running(venv: Path, folder: Path) -> Iterator[str]:
         "data_dir": str(folder / "data"),
         "simulator": {"enabled": False},
         "log_inbound": False,
+        **more,
     }
     config = folder / "settings.yaml"
     config.write_text(json.dumps(settings))  # JSON is YAML
@@ -46,7 +50,7 @@ def running(venv: Path, folder: Path) -> Iterator[str]:
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        wait_until_ready(f"{base}/Patient?_summary=count", server)
+        wait_until_ready(f"{base}/metadata", server)
         yield base
     finally:
         stop(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -30,7 +31,7 @@ from gateway.plugin import (
 )
 from gateway.transport import AiohttpTransport
 from plugins.fhir import Settings, emr_open
-from tests.live.sekmet import Clinic, at, slot_id
+from tests.live.sekmet import Clinic, at, running, slot_id
 
 pytestmark = pytest.mark.live
 
@@ -231,6 +232,33 @@ async def test_what_is_written_raw_and_what_is_read_agree(emr: Emr, clinic: Clin
     assert (raw["start"], raw["end"]) == (at(14).isoformat(), at(14, 30).isoformat())
     assert raw["minutesDuration"] == 30
     assert raw["slot"] == [{"reference": f"Slot/{slot_id(clinic.anna, at(14))}"}]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ({"auth": "bearer", "token": "live-token"}, {"auth": "bearer", "token": "another"}),
+        ({"auth": "basic", "user": "live", "password": "live-pass"}, {"auth": "none"}),
+    ],
+)
+async def test_credentials_are_sent_and_their_refusal_is_told(
+    sekmet_venv: Path, tmp_path: Path, right: dict, wrong: dict
+):
+    accepted = {"types": ["basic", "bearer"], "users": {"live": "live-pass"}, "tokens": ["live-token"]}
+    transport = AiohttpTransport()
+    with running(sekmet_venv, tmp_path, server_auth=accepted) as base:
+        doors = [Door(transport), Door(transport)]
+        welcome, refused = (
+            emr_open(Account("fhir", Settings.model_validate({"base_url": base, **told}), door))
+            for told, door in zip((right, wrong), doors, strict=True)
+        )
+        assert await welcome.appointment("nobody") is None
+        with pytest.raises(Refused) as no:
+            await refused.appointment("nobody")
+        assert no.value.reason == "credentials"
+        for door in doors:
+            await door.aclose()
+        await transport.aclose()
 
 
 async def test_a_server_that_is_not_there_was_sent_nothing(sekmet: str):

@@ -133,6 +133,11 @@ def test_confirming_what_is_booked_only_accepts():
     assert patches.confirmation(step) == [replaced("/participant/0/status", "accepted")]
 
 
+def test_a_patient_who_had_declined_can_still_confirm():
+    step = Confirm(chain="a1", before=image(participant=samples.participants("declined", ("Patient/p1", "Device/x"))))
+    assert patches.confirmation(step) == [replaced("/participant/0/status", "accepted")]
+
+
 def test_a_slot_is_taken_only_from_the_state_in_which_it_was_read():
     slot = Slot(at(9), at(9, 30), id="s", version="1", native={"status": "free"})
     assert patches.marking(MarkSlot(chain="a1", slot=slot, state="busy")) == [
