@@ -102,7 +102,7 @@ class _Patience:
                 return tried <= self.not_sent
             case Throttled(retry_after=wait):
                 return tried <= self.throttled and (wait or 0.0) <= self.longest_wait
-            case vendor_answer.Senseless():
+            case vendor_answer.Senseless() | MaybeDone(timed_out=True):
                 return False
             case MaybeDone():
                 return tried <= self.maybe_done
@@ -236,7 +236,7 @@ class VendorHttp:
                     return await self._try(request, parse, is_write=is_write)
                 except EmrError as error:
                     tried += 1
-                    # A read that used up its time once is not asked again: somebody is waiting.
+                    # Somebody is waiting: all tries together begin within the time of one.
                     if not patience.allows(error, tried) or monotonic() > last_start:
                         raise
                     wait = _wait(error)

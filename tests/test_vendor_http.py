@@ -180,7 +180,7 @@ async def test_what_cannot_be_sent_as_it_is_is_invalid(ask: Any, error: Exceptio
     assert caught.value.reason == "invalid"
 
 
-async def test_one_try_is_bounded_as_a_whole_and_a_read_that_used_it_up_is_not_repeated():
+async def test_one_try_is_bounded_as_a_whole_and_a_read_that_timed_out_is_not_repeated():
     tries = 0
 
     async def hang(request: httpx.Request) -> httpx.Response:
@@ -194,6 +194,20 @@ async def test_one_try_is_bounded_as_a_whole_and_a_read_that_used_it_up_is_not_r
             await ask(http(hang, timeout_s=0.02))
         assert caught.value.timed_out
     assert tries == 2
+
+
+async def test_a_read_is_not_tried_again_when_the_time_of_one_is_gone(monkeypatch: pytest.MonkeyPatch):
+    time = 0.0
+    monkeypatch.setattr(vendor_http, "monotonic", lambda: time)
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        nonlocal time
+        time += 11
+        return httpx.Response(503)
+
+    with meter() as counted, pytest.raises(MaybeDone):
+        await read(http(slow, timeout_s=20))
+    assert counted.calls == 2
 
 
 @BOTH
