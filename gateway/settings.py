@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -51,7 +51,6 @@ class Limits(_Section):
     """Bounds, each with its unit in its name."""
 
     max_items: Annotated[int, Field(ge=1, le=1000)] = 100
-    wait_s: Annotated[float, Field(ge=0, le=600)] = 50
     lock_wait_s: Annotated[float, Field(ge=0, le=600)] = 10
     key_ttl_h: Annotated[float, Field(gt=0, le=24 * 366)] = 24
     drain_s: Annotated[float, Field(ge=0, le=600)] = 20
@@ -82,7 +81,7 @@ class Settings:
     state_dir: Path
     key: str
     """A reference to the master key; empty: `STATE_DIR/gateway.key`, made where there is none."""
-    clients: tuple[ClientSettings, ...]
+    clients: tuple[ClientSettings, ...] = ()
     demo: bool = False
     """The clients are for demonstrations: their secrets are known to everybody."""
 
@@ -99,29 +98,51 @@ def load(environ: Mapping[str, str], *, config: Path | None = None, demo: bool =
     return settings
 
 
+def load_without_clients(environ: Mapping[str, str], *, config: Path | None = None) -> Settings:
+    """All but the clients, whose file may have yet to be written. Raises ConfigError with all mistakes."""
+    found: list[str] = []
+    settings = _basics(_read(environ, config, found))
+    if found:
+        raise ConfigError(*found)
+    return settings
+
+
 def examine(
     environ: Mapping[str, str], *, config: Path | None = None, demo: bool = False
 ) -> tuple[Settings, list[str]]:
     """Settings, as far as they can be read, and every mistake in them as a sentence."""
     found: list[str] = []
+    read = _read(environ, config, found)
+    basics = _basics(read)
+    path = _clients_path(read.path.parent, read.file.clients, demo=demo, allowed=read.env.GATEWAY_DEMO)
+    clients = read_clients(path, environ, found)
+    if clients.demo and not read.env.GATEWAY_DEMO and not _is_loopback(basics.server.host):
+        found.append(_exposed(path, basics.server.host))
+    return replace(basics, clients=clients.clients, demo=clients.demo), found
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    path: Path
+    file: _File
+    env: _Environment
+
+
+def _read(environ: Mapping[str, str], config: Path | None, found: list[str]) -> _Read:
     given = {name: environ[name] for name in _Environment.model_fields if environ.get(name)}
     env = checked(_Environment, given, "environment", found) or _Environment()
     path = config or Path(env.GATEWAY_CONFIG or DEFAULT_CONFIG)
-    file = checked(_File, read_toml(path, _ADVICE, found), str(path), found) or _File()
-    clients_path = _clients_path(path.parent, file.clients, demo=demo, allowed=env.GATEWAY_DEMO)
-    clients = read_clients(clients_path, environ, found)
-    server = file.server.model_copy(update=_overrides(env))
-    if clients.demo and not env.GATEWAY_DEMO and not _is_loopback(server.host):
-        found.append(_exposed(clients_path, server.host))
-    settings = Settings(
-        server=server,
-        limits=file.limits,
-        state_dir=Path(env.STATE_DIR) if env.STATE_DIR else path.parent / file.state_dir,
-        key=_beside(path.parent, file.key),
-        clients=clients.clients,
-        demo=clients.demo,
+    return _Read(path, checked(_File, read_toml(path, _ADVICE, found), str(path), found) or _File(), env)
+
+
+def _basics(read: _Read) -> Settings:
+    beside = read.path.parent
+    return Settings(
+        server=read.file.server.model_copy(update=_overrides(read.env)),
+        limits=read.file.limits,
+        state_dir=Path(read.env.STATE_DIR or beside / read.file.state_dir),
+        key=_beside(beside, read.file.key),
     )
-    return settings, found
 
 
 def _clients_path(directory: Path, named: str, *, demo: bool, allowed: bool) -> Path:

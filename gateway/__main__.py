@@ -1,0 +1,214 @@
+"""The command line: `python -m gateway serve`, `check`, `emrs`, `sandbox`, `secret`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import fields, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from argon2 import PasswordHasher
+
+from gateway import __version__, app, demo, logs, serving
+from gateway.auth import client_hash
+from gateway.domain.capabilities import Capabilities
+from gateway.keys import BadKey, WrongKey
+from gateway.ledger import LedgerDown
+from gateway.ledger.schema import NewerSchema
+from gateway.port import PLUGIN_API
+from gateway.registry import PluginError, Registry
+from gateway.settings import Settings, examine, load_without_clients
+from gateway.state_dir import StateDirBusy, StateDirUnusable, claim
+from gateway.toml_files import ConfigError
+
+_SAID = (
+    ConfigError,
+    PluginError,
+    BadKey,
+    WrongKey,
+    LedgerDown,
+    NewerSchema,
+    StateDirBusy,
+    StateDirUnusable,
+    serving.PortTaken,
+)
+"""What is the operator's to mend: its text is shown, without a traceback."""
+_SANDBOX = "sandbox"
+_SHORTEST_CHOSEN = 12
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 what was asked for can't be done (and standard error says why)."""
+    asked = _parser().parse_args(arguments)
+    app.pin_time_zones()
+    try:
+        return int(asked.run(asked))
+    except _SAID as error:
+        for sentence in error.args:
+            print(sentence, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gateway", description="The EMR appointment gateway.")
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument("--config", type=Path, help="gateway.toml (else GATEWAY_CONFIG, else config/gateway.toml)")
+    clients = argparse.ArgumentParser(add_help=False, parents=[config])
+    clients.add_argument("--demo", action="store_true", help="use the demonstration's clients and sandbox")
+
+    serve = commands.add_parser("serve", parents=[clients], help="serve clients until SIGTERM")
+    serve.set_defaults(run=_serve)
+    check = commands.add_parser("check", parents=[clients], help="say every mistake in the configuration")
+    check.add_argument("--connect", action="store_true", help="also read once from every EMR account")
+    check.set_defaults(run=_check)
+    emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
+    emrs.set_defaults(run=_emrs)
+    sandbox = commands.add_parser("sandbox", parents=[config], help="serve the sandbox EMR by itself")
+    sandbox.add_argument("--port", type=int, default=8090, help="0: any free one (default: 8090)")
+    sandbox.set_defaults(run=_sandbox)
+    secret = commands.add_parser("secret", parents=[config], help="make a client's secret")
+    secret.add_argument("client_id", help="whose secret it will be")
+    secret.add_argument("--argon2", action="store_true", help="hash one that a person chose, from standard input")
+    secret.set_defaults(run=_secret)
+    return parser
+
+
+def _version() -> str:
+    zones = f"tzdata {version('tzdata')}"
+    return f"emr-gateway {__version__} (plugin API {PLUGIN_API}, {zones}, Python {platform.python_version()})"
+
+
+# -- serve ------------------------------------------------------------------------------------------------------------
+
+
+def _serve(asked: argparse.Namespace) -> int:
+    settings = _settings(asked)
+    logs.configure()
+    with closing(serving.bound(settings.server.host, settings.server.port)) as listening:
+        port = listening.getsockname()[1]
+        settings = replace(settings, server=settings.server.model_copy(update={"port": port}))
+
+        async def work(stop: serving.Stop) -> None:
+            async with app.running(settings) as application:
+                lines = await demo.lines(application, settings) if settings.demo else []
+                server = serving.Server(
+                    application, drain_s=settings.limits.drain_s, announce=lambda: _announce(settings, lines)
+                )
+                await stop.serve(server, listening)
+
+        serving.run(work)
+    return 0
+
+
+def _announce(settings: Settings, lines: Sequence[str]) -> None:
+    print(f"{_version()} listens on {settings.public_url}; its description is at {settings.public_url}/docs")
+    print("\n".join(lines), flush=True)
+
+
+# -- check ------------------------------------------------------------------------------------------------------------
+
+
+def _settings(asked: argparse.Namespace) -> Settings:
+    """Settings without a mistake, their plugins' part included. Raises ConfigError with all mistakes."""
+    settings, found = examine(os.environ, config=asked.config, demo=asked.demo)
+    found += app.mistakes_in(settings)
+    if found:
+        raise ConfigError(*found)
+    return settings
+
+
+def _check(asked: argparse.Namespace) -> int:
+    settings = _settings(asked)
+    accounts = sum(len(client.emrs) for client in settings.clients)
+    print(f"The configuration is right: {len(settings.clients)} clients, {accounts} EMR accounts.")
+    if not asked.connect:
+        return 0
+    failed = asyncio.run(app.unreachable(settings))
+    if failed:
+        raise ConfigError(*failed)
+    print("Every EMR account answers.")
+    return 0
+
+
+# -- emrs -------------------------------------------------------------------------------------------------------------
+
+
+def _emrs(_: argparse.Namespace) -> int:
+    registry = Registry.load()
+    for key, vendor in registry.vendors.items():
+        print(f"{key}: {vendor.name}")
+        for field in fields(Capabilities):
+            value = getattr(vendor.capabilities, field.name)
+            if value != field.default:
+                print(f"  {field.name}: {_shown(value)}")
+    for sentences in registry.broken.values():
+        print(*sentences, sep="\n", file=sys.stderr)
+    return 1 if registry.broken else 0
+
+
+def _shown(value: object) -> str:
+    match value:
+        case frozenset():
+            return ", ".join(sorted(value)) or "none"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)
+
+
+# -- sandbox ----------------------------------------------------------------------------------------------------------
+
+
+def _sandbox(asked: argparse.Namespace) -> int:
+    settings = load_without_clients(os.environ, config=asked.config)
+    embedded = Registry.load({_SANDBOX}).vendor(_SANDBOX).embedded
+    if embedded is None:
+        raise PluginError(f"plugin {_SANDBOX} has no EMR of its own to serve")
+    logs.configure()
+    # A directory of its own: the one inside a gateway that runs beside it keeps its data to itself.
+    with claim(settings.state_dir / _SANDBOX) as state, closing(serving.bound("127.0.0.1", asked.port)) as listening:
+        application = embedded(state.path)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        async def work(stop: serving.Stop) -> None:
+            announce = lambda: print(f"The sandbox EMR listens on {url}", flush=True)  # noqa: E731
+            await stop.serve(serving.Server(application, drain_s=5, announce=announce, lifespan=True), listening)
+
+        serving.run(work)
+    return 0
+
+
+# -- secret -----------------------------------------------------------------------------------------------------------
+
+
+def _secret(asked: argparse.Namespace) -> int:
+    if asked.argon2:
+        print(f'secret = "argon2:{PasswordHasher().hash(_chosen())}"')
+        return 0
+    settings = load_without_clients(os.environ, config=asked.config)
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = secrets.token_urlsafe(32)
+    print(f"# for the client, and shown only now: {secret}")
+    print(f'secret = "hmac:{client_hash(app.keys_of(settings), asked.client_id, secret)}"')
+    return 0
+
+
+def _chosen() -> str:
+    chosen = getpass.getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if len(chosen) < _SHORTEST_CHOSEN:
+        raise ConfigError(f"a secret that a person chooses should have {_SHORTEST_CHOSEN} characters or more")
+    return chosen
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The composition root: the only place that knows everyone."""
+
+from __future__ import annotations
+
+import asyncio
+import zoneinfo
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from gateway import routes
+from gateway.accounts import OpenAccount, Route, open_accounts, plugins_of
+from gateway.auth import Clients
+from gateway.keys import BadKey, Keys
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.locks import Locks
+from gateway.network import Network
+from gateway.port import EmrError
+from gateway.probing import probe, probed, reason
+from gateway.registry import Registry
+from gateway.service import Accounts, Service
+from gateway.settings import Settings
+from gateway.state_dir import claim
+from gateway.toml_files import ConfigError
+
+
+def pin_time_zones() -> None:
+    """Zones come from the pinned tzdata package alone: the system's may be older, or none."""
+    zoneinfo.reset_tzpath(())
+
+
+def accounts_of(settings: Settings, route: Route) -> Accounts:
+    """Every account of every client, by the plugins that they name. Raises ConfigError."""
+    return open_accounts(settings, Registry.load(plugins_of(settings)), route)
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The master key; without one of one's own, one is made in the state directory. Raises BadKey."""
+    return Keys.load(settings.key) if settings.key else Keys.from_file(settings.state_dir / "gateway.key")
+
+
+def mistakes_in(settings: Settings) -> list[str]:
+    """What only the plugins and the key can say about the settings; nothing is sent or written."""
+    found: list[str] = []
+    try:
+        if settings.key:
+            Keys.load(settings.key)
+    except BadKey as error:
+        found.append(str(error))
+    try:
+        accounts_of(settings, lambda _vendor, _settings: httpx.AsyncBaseTransport())
+    except ConfigError as error:
+        found.extend(error.args)
+    return found
+
+
+async def unreachable(settings: Settings) -> list[str]:
+    """One read from every account: a sentence for each that does not answer."""
+    network = Network(settings.state_dir)
+    accounts = accounts_of(settings, network.route)
+    async with network.open():
+        answers = await asyncio.gather(*map(_failure, accounts.values()))
+    return [answer for answer in answers if answer is not None]
+
+
+async def _failure(account: OpenAccount) -> str | None:
+    try:
+        await probe(account)
+    except EmrError as error:
+        return f"client {account.client_id}: emrs.{account.key} does not answer: {reason(error)}"
+    return None
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Starlette]:
+    """The whole gateway, for as long as the block runs: what was left undone is taken up, what runs is drained.
+
+    Raises ConfigError, BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
+    """
+    pin_time_zones()
+    async with AsyncExitStack() as closing:
+        closing.enter_context(claim(settings.state_dir))
+        keys = keys_of(settings)
+        network = Network(settings.state_dir)
+        accounts = accounts_of(settings, network.route)
+        await closing.enter_async_context(network.open())
+        ledger = SqliteLedger(_ledger_path(settings), keys)
+        await ledger.open()
+        closing.push_async_callback(ledger.close)
+        await closing.enter_async_context(probed(accounts.values()))
+        clients = Clients({client.id: client.secrets for client in settings.clients}, keys)
+        closing.callback(clients.close)
+        service = _service(settings, accounts, clients, keys, ledger)
+        closing.push_async_callback(service.stop)
+        await service.start()
+        yield routes.build(
+            service,
+            public_url=settings.public_url,
+            registry=CollectorRegistry(),
+            max_items=settings.limits.max_items,
+        )
+
+
+def _ledger_path(settings: Settings) -> Path:
+    return settings.state_dir / "ledger.sqlite"
+
+
+def _service(settings: Settings, accounts: Accounts, clients: Clients, keys: Keys, ledger: SqliteLedger) -> Service:
+    return Service(
+        accounts=accounts,
+        authenticate=clients.authenticate,
+        keys=keys,
+        ledger=ledger,
+        locks=Locks(),
+        public_url=settings.public_url,
+        lock_wait_s=settings.limits.lock_wait_s,
+        key_ttl=timedelta(hours=settings.limits.key_ttl_h),
+        drain_s=settings.limits.drain_s,
+    )
