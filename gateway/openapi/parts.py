@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.wire.values import ID_SCHEMA
+
 Json = dict[str, Any]
 
 ABOUT = {
@@ -37,7 +39,7 @@ ABOUT = {
     ),
 }
 
-_ID: Json = {"type": "string", "minLength": 1, "maxLength": 512}
+_ID: Json = ID_SCHEMA
 _INSTANT: Json = {"type": "string", "format": "date-time"}
 _PRINTABLE: Json = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
 

@@ -89,27 +89,35 @@ def printable(request: Request, name: str) -> str | None:
     return given
 
 
+def key_filter(parameters: Mapping[str, str]) -> str | None:
+    """An idempotency key to look for."""
+    key = parameters.get("idempotency_key")
+    if key is not None and not _PRINTABLE.fullmatch(key):
+        raise bad_input("Must be 1 to 255 printable ASCII characters.", "query/idempotency_key")
+    return key
+
+
 def if_match(request: Request) -> tuple[str, ...] | None:
-    """RFC 9110 §13.1.1: `*` or a list of entity tags, as they were sent."""
-    return _etags(request, "if-match")
+    """RFC 9110 §13.1.1: `*` or a list of entity tags, as they were sent. Raises BadRequest."""
+    if "if-match" not in request.headers:
+        return None
+    tags = _etags(request, "if-match")
+    if not tags:
+        raise bad_input("Must be `*` or a list of quoted entity tags.", "header/if-match")
+    return tags
 
 
 def unchanged(request: Request, etag: str) -> bool:
-    """RFC 9110 §13.1.2: does If-None-Match hold this tag, by the weak comparison?"""
-    tags = _etags(request, "if-none-match") or ()
+    """RFC 9110 §13.1.2: does If-None-Match hold this tag, by the weak comparison? A malformed one holds none."""
+    tags = _etags(request, "if-none-match")
     return "*" in tags or etag in (tag.removeprefix("W/") for tag in tags)
 
 
-def _etags(request: Request, name: str) -> tuple[str, ...] | None:
-    given = request.headers.getlist(name)
-    if not given:
-        return None
-    text = ", ".join(given).strip()
+def _etags(request: Request, name: str) -> tuple[str, ...]:
+    text = ", ".join(request.headers.getlist(name)).strip()
     if text == "*":
         return ("*",)
-    if not _ETAGS.fullmatch(text):
-        raise bad_input("Must be `*` or a list of quoted entity tags.", f"header/{name}")
-    return tuple(re.findall(_ETAG, text))
+    return tuple(re.findall(_ETAG, text)) if _ETAGS.fullmatch(text) else ()
 
 
 def no_if_match(request: Request) -> None:

@@ -158,7 +158,7 @@ class Endpoints:
             raise bad_input("Must be `unsettled`.", "query/state")
         found = await self._gateway.commands(
             principal,
-            key=query.get("idempotency_key"),
+            key=conditions.key_filter(query),
             appointment=conditions.id_filter(query, "appointment_id", "INVALID_APPOINTMENT_ID"),
             unsettled="state" in query,
         )

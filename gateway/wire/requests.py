@@ -39,7 +39,7 @@ def _code(text: str) -> str:
     return values.free_text(text)
 
 
-_ID = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": values.MAX_ID})
+_ID = WithJsonSchema(values.ID_SCHEMA)
 _TIME = WithJsonSchema({"type": "string", "format": "date-time"})
 
 Instant = Annotated[datetime, BeforeValidator(_instant), _TIME]

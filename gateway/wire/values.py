@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 from gateway.domain.model import Span
 
 ID_TYPES = ("emr_id", "se_personal_number", "no_personal_number", "hsa_id", "nhs_number")
 """The only words that are a type when they stand before a colon; anything else belongs to the id."""
 MAX_ID = 512
+ID_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_ID,
+    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+}
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 _CLOCK_CHANGE = timedelta(hours=1)
 
