@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import uuid4
@@ -79,6 +79,7 @@ class Service:
         self._reading = Reading(ledger)
         self._repair = Repair(accounts, ledger, locks, self._answering)
         self._running: set[asyncio.Task[Reply]] = set()
+        self._leftovers: set[asyncio.Task[None]] = set()
         self._purging: asyncio.Task[None] | None = None
 
     # -- life -------------------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ class Service:
             self._purging.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=self._drain_s)
-        for task in self._running:
+        for task in (*self._running, *self._leftovers):
             task.cancel()
         await self._repair.stop()
 
@@ -119,10 +120,8 @@ class Service:
         work = Work(uuid4().hex, principal, self._account(principal, emr), command, circumstances)
         if circumstances.dry_run:
             return await self._dry_run(work)
-        known = await self._begin(work)
-        if known is not None:
-            return self._replayed(known, work)
-        task = asyncio.create_task(self._command(work))
+        # The key is claimed inside the task, too: a client that hangs up leaves no command behind that nobody runs.
+        task = asyncio.create_task(self._begun(work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         done, _ = await asyncio.wait({task}, timeout=circumstances.wait_s)
@@ -133,6 +132,10 @@ class Service:
         if account is None:
             raise NotFound("There is no such EMR account.")
         return account
+
+    async def _begun(self, work: Work) -> Reply:
+        known = await self._begin(work)
+        return await self._command(work) if known is None else self._replayed(known, work)
 
     async def _begin(self, work: Work) -> CommandRow | None:
         key, now = work.circumstances.idempotency_key, clock.now()
@@ -185,11 +188,18 @@ class Service:
                 answer = await self._carried_out(work)
             except LedgerDown:
                 answer = self._answering.error(_store_down())
+                self._later(self._refused(work, answer))
             except Exception as error:  # noqa: BLE001  our own bug: the client learns no more than that
                 log.error("command %s failed: %s at %s", work.id, type(error).__name__, frames(error))
                 answer = self._answering.error(GatewayError("The gateway failed."))
                 await self._refused(work, answer)
         return self._finished(work, answer, spent)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        """Nothing was sent, and the client need not wait until the store can say so."""
+        task = asyncio.create_task(work)
+        self._leftovers.add(task)
+        task.add_done_callback(self._leftovers.discard)
 
     def _finished(self, work: Work, answer: Answer, spent: Meter) -> Reply:
         extra = (("x-command-id", work.id), ("x-emr-calls", str(spent.calls)))
@@ -258,16 +268,24 @@ class Service:
     async def _settle(self, work: Work, run: Run, end: End, answer: Answer, held: Session) -> None:
         log.info("command %s: %s ended %s", work.id, work.command.operation, end.state)
         release = end.state is State.REFUSED and not end.sent
-        await self._ledger.settle(work.id, end.state, answer, clock.now(), release_key=release)
+        await self._settled(work, end.state, answer, release_key=release)
         if end.state is State.REPAIRING:
             self._repair.take_over(work.id, run, work.command.single, work.command.operation == "book", held)
 
     async def _refused(self, work: Work, answer: Answer) -> None:
         """A refusal before any write is not remembered under its key."""
-        try:
-            await self._ledger.settle(work.id, State.REFUSED, answer, clock.now(), release_key=True)
-        except LedgerDown:
-            log.warning("command %s: the store is down", work.id)
+        await self._settled(work, State.REFUSED, answer, release_key=True)
+
+    async def _settled(self, work: Work, state: State, answer: Answer, *, release_key: bool) -> None:
+        """Written down before anybody is told; a store that is down is waited for, as long as the command lives."""
+        while True:
+            try:
+                await self._ledger.settle(work.id, state, answer, clock.now(), release_key=release_key)
+            except LedgerDown:
+                log.warning("command %s: the store is down", work.id)
+                await asyncio.sleep(1.0)
+            else:
+                return
 
     async def _dry_run(self, work: Work) -> Reply:
         with meter() as spent:

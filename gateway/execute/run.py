@@ -235,7 +235,7 @@ class Run:
 
     async def resume(self) -> End:
         """Look up what is open, then go on: forward beyond the turning point or at the end, else back."""
-        self._sent = True
+        self._sent = any(at.state is not StepState.PLANNED for at in self.progress)
         await self._look_up_open()
         failed = next((at.error for at in self.progress if at.error is not None), None)
         if self._complete() and failed is None:
