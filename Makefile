@@ -1,0 +1,55 @@
+# Each target sets up what it needs; a second run finds it done. Needed: python3 (3.11 or newer) with venv, and make.
+PYTHON ?= python3
+VENV ?= .venv
+SEKMET_VENV ?= .venv-sekmet
+export SEKMET_VENV
+
+IN := $(VENV)/bin/python
+PIP_FLAGS := --quiet --disable-pip-version-check
+BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard bench/*.py)))
+
+.PHONY: run test lint bench live clean
+
+# A demonstration; heeds PORT and STATE_DIR.
+run: $(VENV)/run.stamp
+	$(IN) -m gateway serve --demo
+
+test: $(VENV)/dev.stamp
+	$(IN) -m pytest -n 2
+
+lint: $(VENV)/dev.stamp
+	$(IN) -m ruff check .
+	$(IN) -m ruff format --check .
+	$(IN) -m mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/dev.stamp
+	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
+
+# Against real servers, on loopback.
+live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp
+	$(IN) -m pytest -m live tests/live
+
+# What was written by a running gateway (.state) stays.
+clean:
+	rm -rf $(VENV) $(SEKMET_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# The last step makes the plugins beside the gateway known by their entry points, as anybody's are.
+$(VENV)/run.stamp: requirements.lock requirements-build.lock pyproject.toml | $(VENV)/bin/python
+	$(IN) -m pip install $(PIP_FLAGS) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(IN) -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
+	$(IN) -m pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(SEKMET_VENV)/stamp: tests/live/sekmet.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(SEKMET_VENV)
+	$(SEKMET_VENV)/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r tests/live/sekmet.lock
+	@touch $@
