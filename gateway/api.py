@@ -73,9 +73,7 @@ class Gateway(Protocol):
 
     def accounts(self, principal: Principal) -> Sequence[AccountInfo]: ...
 
-    async def write(
-        self, principal: Principal, emr: str, command: Command, circumstances: Circumstances
-    ) -> Reply:
+    async def write(self, principal: Principal, emr: str, command: Command, circumstances: Circumstances) -> Reply:
         """Carry out a command, or say where it stands when the client's wait is over.
 
         `command.if_match` holds entity tags as they were sent, quotes and all; `("*",)` matches any
@@ -83,9 +81,7 @@ class Gateway(Protocol):
         """
         ...
 
-    async def appointment(
-        self, principal: Principal, emr: str, id: str, care_unit_id: str | None
-    ) -> Outcome: ...
+    async def appointment(self, principal: Principal, emr: str, id: str, care_unit_id: str | None) -> Outcome: ...
 
     async def appointments(
         self,
