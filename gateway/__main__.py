@@ -23,10 +23,11 @@ from gateway.domain.capabilities import Capabilities
 from gateway.keys import BadKey, WrongKey
 from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
-from gateway.port import PLUGIN_API
+from gateway.port import PLUGIN_API, Vendor
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings, examine, load_without_clients
 from gateway.state_dir import StateDirBusy, StateDirUnusable, claim
+from gateway.support_table import support_table
 from gateway.toml_files import ConfigError
 
 _SAID = (
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--connect", action="store_true", help="also read once from every EMR account")
     check.set_defaults(run=_check)
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
+    emrs.add_argument("--table", action="store_true", help="as the table in README.md")
     emrs.set_defaults(run=_emrs)
     sandbox = commands.add_parser("sandbox", parents=[config], help="serve the sandbox EMR by itself")
     sandbox.add_argument("--port", type=int, default=8090, help="0: any free one (default: 8090)")
@@ -143,17 +145,20 @@ def _check(asked: argparse.Namespace) -> int:
 # -- emrs -------------------------------------------------------------------------------------------------------------
 
 
-def _emrs(_: argparse.Namespace) -> int:
+def _emrs(asked: argparse.Namespace) -> int:
     registry = Registry.load()
-    for key, vendor in registry.vendors.items():
-        print(f"{key}: {vendor.name}")
-        for field in fields(Capabilities):
-            value = getattr(vendor.capabilities, field.name)
-            if value != field.default:
-                print(f"  {field.name}: {_shown(value)}")
+    vendors = tuple(registry.vendors.values())
+    print(support_table(vendors) if asked.table else "\n".join(map(_described, vendors)))
     for sentences in registry.broken.values():
         print(*sentences, sep="\n", file=sys.stderr)
     return 1 if registry.broken else 0
+
+
+def _described(vendor: Vendor) -> str:
+    """What the plugin declares beyond being able to do nothing."""
+    values = ((field, getattr(vendor.capabilities, field.name)) for field in fields(Capabilities))
+    told = [f"  {field.name}: {_shown(value)}" for field, value in values if value != field.default]
+    return "\n".join([f"{vendor.key}: {vendor.name}", *told])
 
 
 def _shown(value: object) -> str:
