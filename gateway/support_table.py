@@ -12,16 +12,6 @@ BEGIN, END = "<!-- support:begin (python -m gateway emrs --table) -->", "<!-- su
 
 _MOVING = ["move", "other resource", "comment", "continuous reschedule"]
 _HEAD = ["plugin", *_MOVING, "cancel", "confirm", "book", "free time"]
-    "plugin",
-    "move",
-    "other resource",
-    "comment",
-    "continuous reschedule",
-    "cancel",
-    "confirm",
-    "book",
-    "free time",
-]
 
 
 def support_table(vendors: Iterable[Vendor]) -> str:
