@@ -9,12 +9,13 @@ from typing import Any, Union, get_args, get_origin
 
 import httpx
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway.clients_file import AccountSettings, is_reference
 from gateway.port import Account, Emr, Vendor
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
-from gateway.toml_files import ConfigError, mistakes
+from gateway.toml_files import ConfigError, dotted, mistakes
 from gateway.vendor_http import Door
 
 Route = Callable[[Vendor, BaseModel], httpx.AsyncBaseTransport]
@@ -94,8 +95,7 @@ def _validated(account: AccountSettings, model: type[BaseModel]) -> BaseModel:
         settings = model.model_validate(account.values, extra=None if open_ended else "forbid")
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        place = f"{account.place}.settings"
-        found += [_without(account.values, sentence, place) for sentence in mistakes(details, place, model)]
+        found += [_mistake(account, detail, model) for detail in details]
     # A validator is the plugin's own code, and may raise anything.
     except Exception as error:  # noqa: BLE001
         found.append(f"{account.place}.settings: plugin {account.plugin} raises {type(error).__name__}")
@@ -108,12 +108,13 @@ def _plain(account: AccountSettings, name: str) -> str:
     return f"{account.place}.settings.{name} is a secret; refer to it as env:NAME or file:PATH"
 
 
-def _without(values: Mapping[str, Any], sentence: str, place: str) -> str:
+def _mistake(account: AccountSettings, detail: ErrorDetails, model: type[BaseModel]) -> str:
     """A validator is the plugin's own code: what it says is passed on only if it quotes no value."""
-    said = sentence.removeprefix(place)
-    if any(text in said for text in _texts(values) if len(text) > 3):
-        return f"{place}{said.partition(' ')[0]} has something that the plugin refuses"
-    return sentence
+    place = f"{account.place}.settings"
+    said = mistakes([detail], "", model)[0]
+    if any(text in said for text in _texts(account.values) if len(text) > 3):
+        return f"{place}: {dotted(detail['loc'])}has something that the plugin refuses"
+    return place + said
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -142,18 +142,24 @@ def _looked_up(reference: str, directory: Path, environ: Mapping[str, str]) -> s
 def _client(given: Mapping[str, Any], index: int, reading: _Reading) -> ClientSettings | None:
     place = f"{reading.path}: client {_label(given.get('id'), index)}"
     row = checked(_ClientRow, given, place, reading.found)
-    # What stands under a client that can't be read is looked at all the same: all mistakes at once.
-    emrs = row.emrs if row else given.get("emrs")
-    accounts = tuple(_accounts(emrs, place, reading)) if isinstance(emrs, Mapping) else ()
-    if row is None:
-        return None
-    secrets = (row.secret,) if isinstance(row.secret, str) else tuple(row.secret)
-    reading.found.extend(f"{place}: {mistake}" for mistake in _secret_mistakes(secrets, demo=reading.demo))
-    return ClientSettings(id=row.id, secrets=secrets, emrs=accounts)
+    # What else stands under a client that can't be read is looked at all the same: all mistakes at once.
+    accounts = tuple(_accounts(given.get("emrs"), place, reading))
+    secrets = _secrets(given.get("secret"))
+    if secrets is not None:
+        reading.found.extend(f"{place}: {mistake}" for mistake in _secret_mistakes(secrets, demo=reading.demo))
+    return ClientSettings(id=row.id, secrets=secrets or (), emrs=accounts) if row else None
 
 
-def _accounts(emrs: Mapping[str, Any], place: str, reading: _Reading) -> Iterable[AccountSettings]:
-    for key, given in emrs.items():
+def _secrets(given: object) -> tuple[str, ...] | None:
+    """One secret or a list of them; `None`: something else, or nothing."""
+    secrets = [given] if isinstance(given, str) else given
+    if isinstance(secrets, list) and all(isinstance(secret, str) for secret in secrets):
+        return tuple(secrets)
+    return None
+
+
+def _accounts(emrs: object, place: str, reading: _Reading) -> Iterable[AccountSettings]:
+    for key, given in emrs.items() if isinstance(emrs, Mapping) else ():
         where = f"{place}: emrs.{key}"
         if not KEY.fullmatch(key):
             reading.found.append(f"{where} should be a slug of a-z, 0-9, - and _: it stands in addresses")

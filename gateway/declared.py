@@ -91,4 +91,4 @@ def _kind(thing: object) -> str:
     """What it is, without showing it."""
     if isinstance(thing, type):
         return f"the class {thing.__name__}"
-    return "nothing" if thing is None else f"of type {type(thing).__name__}"
+    return "nothing" if thing is None else f"a value of type {type(thing).__name__}"

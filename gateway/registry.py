@@ -71,7 +71,7 @@ class Registry:
         vendor = self.vendor(plugin)
         emr = self._ask(plugin, "emr_open", account=account)
         if not isinstance(emr, vendor.emr):
-            raise PluginError(f"plugin {plugin}: emr_open does not give a {vendor.emr.__name__}")
+            raise PluginError(f"plugin {plugin}: emr_open gives no {vendor.emr.__name__}")
         if not isinstance(getattr(emr, "capabilities", None), Capabilities):
             raise PluginError(f"plugin {plugin}: the account that emr_open gives has no capabilities")
         if not isinstance(getattr(emr, "tenant", None), str) or not emr.tenant:

@@ -53,7 +53,7 @@ def checked(model: type[M], given: Mapping[str, Any], place: str, found: list[st
 
 def mistakes(details: Sequence[ErrorDetails], place: str, model: type[BaseModel]) -> list[str]:
     """What pydantic found, a sentence each, without the values that it found."""
-    return [f"{place}: {_dotted(detail['loc'])}{_sentence(detail, model)}" for detail in details]
+    return [f"{place}: {dotted(detail['loc'])}{_sentence(detail, model)}" for detail in details]
 
 
 def unknown(name: str, known: Sequence[str]) -> str:
@@ -84,5 +84,6 @@ def _names(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _dotted(location: Sequence[int | str]) -> str:
+def dotted(location: Sequence[int | str]) -> str:
+    """A place in a file's tables, with a space after it; nothing for the whole."""
     return ".".join(str(part) for part in location) + " " if location else ""

@@ -1,0 +1,150 @@
+"""Accounts: opened as configured, or refused with all that is wrong and nothing of what is secret."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import BaseModel, SecretStr, field_validator
+
+from gateway.accounts import open_accounts, plain_secrets, plugins_of
+from gateway.domain.capabilities import Capabilities
+from gateway.port import Emr, Vendor
+from gateway.registry import Registry
+from gateway.settings import Settings, examine, load
+from gateway.toml_files import ConfigError
+from tests.config_files import CLIENT, SECRET, placeless, write
+
+SANDBOX = '[clients.emrs.north]\nplugin = "sandbox"\nsettings = { clinic = "north", api_key = "env:API_KEY" }\n'
+
+
+@pytest.fixture
+def config(tmp_path: Path):
+    return partial(write, tmp_path)
+
+
+def account_mistakes(path: Path, environ: dict[str, str] | None = None) -> list[str]:
+    settings, found = examine(environ or {}, config=path)
+    assert found == []
+    with pytest.raises(ConfigError) as refused:
+        open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s: httpx.AsyncBaseTransport())
+    return placeless(list(refused.value.args), path)
+
+
+def opened(settings: Settings):
+    return open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s: httpx.AsyncBaseTransport())
+
+
+def test_an_account_is_opened_with_what_its_references_refer_to(config, tmp_path):
+    (tmp_path / "api-key").write_text(f"{SECRET}\n")
+    clients = CLIENT + SANDBOX.replace("env:API_KEY", "file:api-key") + 'slot_check = "off"\nname = "North"\n'
+    settings = load(
+        {}, config=config(clients=clients.replace("settings", "#settings").replace("#settings", "settings"))
+    )
+    assert settings.clients[0].emrs[0].values["api_key"] == SECRET
+    assert SECRET not in repr(settings)
+    account = opened(settings)["app", "north"]
+    assert (account.name, account.plugin) == ("North", "sandbox")
+    assert account.emr.capabilities.slot_check == "off"
+
+
+def test_an_account_without_a_name_bears_its_plugins(config):
+    account = opened(load({"API_KEY": "k"}, config=config(clients=CLIENT + SANDBOX)))["app", "north"]
+    assert account.name == "Sandbox EMR"
+    assert account.emr.capabilities.slot_check == "emr"
+
+
+def test_a_secret_that_is_written_out_is_refused_but_in_a_demonstration(config):
+    clients = CLIENT + SANDBOX.replace("env:API_KEY", SECRET)
+    place = "clients.toml: client app: emrs.north.settings.api_key"
+    assert account_mistakes(config(clients=clients)) == [f"{place} is a secret; refer to it as env:NAME or file:PATH"]
+    assert opened(load({}, config=config(clients="demo = true\n" + clients)))
+
+
+def test_a_plugins_settings_are_checked_without_showing_them(config):
+    clients = CLIENT + SANDBOX.replace('clinic = "north"', f'clinic = "{SECRET}!", personalty = "x"')
+    found = account_mistakes(config(clients=clients), {"API_KEY": "k"})
+    assert found == [
+        "clients.toml: client app: emrs.north.settings: clinic should match pattern '^[a-z0-9][a-z0-9-]{0,63}$'",
+        "clients.toml: client app: emrs.north.settings: personalty is not known here; did you mean personality?",
+    ]
+
+
+def test_a_plugin_that_is_not_there_is_said_once(config):
+    ghost = '[clients.emrs.{}]\nplugin = "ghost"\n'
+    found = account_mistakes(config(clients=CLIENT + ghost.format("a") + ghost.format("b")))
+    assert len(found) == 1
+    assert found[0].startswith("clients.toml: client app: emrs.a: plugin ghost is not installed; installed are: ")
+
+
+def test_mistakes_of_all_accounts_are_said_at_once(config):
+    other = '[clients.emrs.b]\nplugin = "fhir"\nsettings = { base_url = "ftp://a", auth = "bearer" }\n'
+    clients = CLIENT + SANDBOX.replace('clinic = "north"', "clinic = 3") + other
+    assert len(account_mistakes(config(clients=clients), {"API_KEY": "k"})) == 2
+
+
+class Nested(BaseModel):
+    token: SecretStr
+    names: list[SecretStr] = []
+
+
+class Talkative(BaseModel):
+    secret: SecretStr | None = None
+    plain: str = ""
+    nested: Nested | None = None
+    more: dict[str, Nested] = {}
+
+    @field_validator("plain")
+    @classmethod
+    def _tells(cls, value: str) -> str:
+        if value == "explode":
+            raise KeyError(value)
+        raise ValueError(f"{value} is no good")
+
+
+def test_secrets_are_found_wherever_a_plugin_keeps_them():
+    given = {
+        "secret": "written out",
+        "plain": "written out",
+        "nested": {"token": "env:A", "names": ["file:b", "written out"]},
+        "more": {"x": {"token": "written out"}},
+    }
+    assert sorted(plain_secrets(Talkative, given)) == ["more.x.token", "nested.names.1", "secret"]
+
+
+@pytest.mark.parametrize(
+    ("plain", "sentence"),
+    [
+        (SECRET, ".settings: plain has something that the plugin refuses"),
+        ("xy", ".settings: plain xy is no good"),
+        ("explode", ".settings: plugin talkative raises KeyError"),
+    ],
+)
+def test_a_validator_that_quotes_a_value_is_not_quoted(config, plain, sentence):
+    path = config(clients=CLIENT + f'[clients.emrs.a]\nplugin = "talkative"\nsettings = {{ plain = "{plain}" }}\n')
+    registry = Registry.load(())
+    registry.vendors["talkative"] = Vendor(
+        key="talkative", name="Talkative", settings=Talkative, emr=Emr, capabilities=Capabilities()
+    )
+    with pytest.raises(ConfigError) as refused:
+        open_accounts(load({}, config=path), registry, lambda _v, _s: httpx.AsyncBaseTransport())
+    assert [s.partition("emrs.a")[2] for s in refused.value.args] == [sentence]
+
+
+def test_an_emr_that_cannot_be_asked_for_conflicts_is_not_checked_after_the_write(config, monkeypatch):
+    clients = CLIENT + SANDBOX + 'slot_check = "after_write"\n'
+    path = config(clients=clients)
+    settings = load({"API_KEY": "k"}, config=path)
+    assert opened(settings)["app", "north"].emr.capabilities.slot_check == "after_write"
+    registry = Registry.load({"sandbox"})
+    blind = registry.open
+    monkeypatch.setattr(registry, "open", lambda account, plugin: without_lists(blind(account, plugin)))
+    with pytest.raises(ConfigError, match="can't be asked for conflicts"):
+        open_accounts(settings, registry, lambda _v, _s: httpx.AsyncBaseTransport())
+
+
+def without_lists(emr: Emr) -> Emr:
+    emr.capabilities = Capabilities()
+    return emr
