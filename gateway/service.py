@@ -31,12 +31,14 @@ from gateway.execute import codec
 from gateway.execute.consult import Consultation
 from gateway.execute.run import End, Run
 from gateway.frames import frames
+from gateway.identifiers import appointment_id, emr_id, with_emr_ids
 from gateway.keys import Keys
 from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
 from gateway.locks import CriticalSections, Session
 from gateway.reading import Reading
 from gateway.repair import Repair
 from gateway.vendor_http import Meter, meter
+from gateway.wire import render_command
 
 log = logging.getLogger("gateway.service")
 
@@ -122,10 +124,11 @@ class Service:
             return await self._dry_run(work)
         # The key is claimed inside the task, too: a client that hangs up leaves no command behind that nobody runs.
         task = asyncio.create_task(self._begun(work))
+        task.add_done_callback(_heard)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         done, _ = await asyncio.wait({task}, timeout=circumstances.wait_s)
-        return task.result() if done else self._pending(work)
+        return task.result() if done else await self._pending(work)
 
     def _account(self, principal: Principal, emr: str) -> OpenAccount:
         account = self._accounts.get((principal.client_id, emr))
@@ -171,15 +174,16 @@ class Service:
         extra = (("idempotent-replayed", "true"), ("x-command-id", row.id), ("x-emr-calls", "0"))
         return Reply(status=row.answer.status, body=row.answer.body, headers=(*row.answer.headers, *extra))
 
-    def _pending(self, work: Work) -> Reply:
-        location = f"/api/commands/{work.id}"
+    async def _pending(self, work: Work) -> Reply:
+        """It goes on; this is where to ask for it."""
+        row = await self.command(work.principal, work.id)
         headers = (
             ("content-type", "application/json"),
-            ("location", location),
+            ("location", f"/api/commands/{work.id}"),
             ("retry-after", "2"),
             ("x-command-id", work.id),
         )
-        return Reply(status=202, body=b'{"id":"%b","state":"running"}' % work.id.encode(), headers=headers)
+        return Reply(status=202, body=render_command(row).body, headers=headers)
 
     async def _command(self, work: Work) -> Reply:
         """From here on the command runs on its own."""
@@ -235,7 +239,8 @@ class Service:
 
     async def _planned(self, work: Work, held: Session | None) -> Plan:
         emr = work.account.emr
-        planning = planned(work.command, emr.capabilities, self.etag)
+        command = await with_emr_ids(emr, work.command)
+        planning = planned(command, emr.capabilities, self.etag)
         made = await Consultation(emr, self._ledger, held).plan(planning)
         _within_quota(made, emr.capabilities.quota, emr.capabilities.quota_window_s)
         expected = work.circumstances.expected_plan
@@ -305,7 +310,8 @@ class Service:
         ]
 
     async def appointment(self, principal: Principal, emr: str, id: str, care_unit_id: str | None) -> Outcome:
-        return await self._reading.appointment(self._account(principal, emr).emr, id, care_unit_id)
+        port = self._account(principal, emr).emr
+        return await self._reading.appointment(port, appointment_id(id), care_unit_id)
 
     async def appointments(
         self,
@@ -318,6 +324,8 @@ class Service:
         care_unit_id: str | None,
     ) -> Outcome:
         port = self._account(principal, emr).emr
+        patient_id = await emr_id(port, Kind.PATIENT, patient_id, "query/patient_id")
+        resource_id = await emr_id(port, Kind.RESOURCE, resource_id, "query/resource_id")
         return await self._reading.appointments(port, span, patient_id, resource_id, care_unit_id)
 
     async def timeslots(
@@ -331,6 +339,8 @@ class Service:
         care_unit_id: str | None,
     ) -> Sequence[Slot]:
         port = self._account(principal, emr).emr
+        resource_id = await emr_id(port, Kind.RESOURCE, resource_id, "query/resource_id")
+        healthcare_service_id = await emr_id(port, Kind.SERVICE, healthcare_service_id, "query/healthcare_service_id")
         return await self._reading.timeslots(port, span, resource_id, healthcare_service_id, care_unit_id)
 
     async def directory(self, principal: Principal, emr: str, kind: Kind, care_unit_id: str | None) -> Sequence[Entry]:
@@ -358,6 +368,12 @@ class Service:
 
     def etag(self, appointment: Appointment) -> str:
         return self._answering.etag(appointment)
+
+
+def _heard(task: asyncio.Task[Reply]) -> None:
+    """Nobody may be there any more to be told of a refusal."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _store_down() -> Busy:

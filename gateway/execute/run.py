@@ -283,15 +283,22 @@ class Run:
         return StepRow(n, at.state, at.step.kind, payload, clock() if at.state is StepState.ATTEMPTING else None)
 
     def _lineage(self, at: Progress) -> list[tuple[str, str, str]]:
-        """An id that has got a successor by this step, or by its undo."""
+        """Ids that have got a successor by this step, or by its undo."""
         step, made = at.step, at.receipt.appointment if at.receipt else None
-        if isinstance(step, Cancel) and step.replaced_by is not None and at.state is StepState.DONE:
-            successor = self.images.get(step.replaced_by)
-            return [(self.emr.tenant, step.before.id, successor.id)] if successor else []
-        if not isinstance(step, Change) or made is None or at.before is None:
-            return []
-        old = {StepState.DONE: at.before.id, StepState.UNDONE: at.undone_from}.get(at.state)
-        return [(self.emr.tenant, old, made.id)] if old is not None and old != made.id else []
+        pairs: list[tuple[str, str]] = []
+        if isinstance(step, Change) and made is not None and at.before is not None:
+            old = {StepState.DONE: at.before.id, StepState.UNDONE: at.undone_from}.get(at.state)
+            pairs = [(old, made.id)] if old is not None else []
+        elif isinstance(step, Create | Cancel) and at.state is StepState.DONE:
+            # A rebooking's two halves come in either order: the pair is known when both are there.
+            pairs = self._replaced()
+        return [(self.emr.tenant, old, new) for old, new in pairs if old != new]
+
+    def _replaced(self) -> list[tuple[str, str]]:
+        done = [e.step for e in self.progress if e.state is StepState.DONE]
+        made = {step.chain for step in done if isinstance(step, Create)}
+        replaced = [(step.before.id, step.replaced_by) for step in done if isinstance(step, Cancel)]
+        return [(old, self.images[chain].id) for old, chain in replaced if chain is not None and chain in made]
 
     def _partial(self, failed: GatewayError) -> GatewayError:
         return partial(self.progress, self.images, self._paths, failed)

@@ -17,14 +17,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Until `url` answers 200. Raises RuntimeError where the process ends, or after a minute."""
+def wait_until_ready(url: str, server: subprocess.Popen[bytes], status: int = 200) -> None:
+    """Until `url` answers `status`. Raises RuntimeError where the process ends, or after a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise RuntimeError(f"the server ended with {server.returncode}")
         try:
-            if httpx.get(url, timeout=5).status_code == 200:
+            if httpx.get(url, timeout=5).status_code == status:
                 return
         except httpx.TransportError:
             pass
