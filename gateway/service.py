@@ -1,11 +1,10 @@
-"""The sentence: authenticate, plan, carry out, answer. One command is one task, which no client's hanging up stops."""
+"""What the routes ask for, of the rooms that do it: `writing`, `reading`, `repair`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,48 +13,22 @@ from gateway.accounts import OpenAccount
 from gateway.answering import Answering
 from gateway.api import AccountInfo, Circumstances, Principal, Reply
 from gateway.domain.commands import Command
-from gateway.domain.errors import (
-    Busy,
-    EmrUnavailable,
-    GatewayError,
-    KeyReused,
-    NotFound,
-    PlanChanged,
-    RequestInProgress,
-)
+from gateway.domain.errors import NotFound
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
 from gateway.domain.outcome import Outcome
-from gateway.domain.plan import plan as planned
-from gateway.domain.steps import Plan
-from gateway.execute import codec
-from gateway.execute.consult import Consultation
-from gateway.execute.run import End, Run
-from gateway.frames import frames
-from gateway.identifiers import appointment_id, emr_id, with_emr_ids
+from gateway.identifiers import appointment_id, emr_id
 from gateway.keys import Keys
-from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
-from gateway.locks import CriticalSections, Session
+from gateway.ledger import CommandRow, Ledger, LedgerDown
+from gateway.locks import CriticalSections
 from gateway.reading import Reading
 from gateway.repair import Repair
-from gateway.vendor_http import Meter, meter
-from gateway.wire import render_command
+from gateway.writing import Work, Writing, store_down
 
 log = logging.getLogger("gateway.service")
 
 Accounts = Mapping[tuple[str, str], OpenAccount]
 Authenticate = Callable[[str | None, str | None], Awaitable[Principal]]
 PURGE_EVERY_S = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A command with all that belongs to it."""
-
-    id: str
-    principal: Principal
-    account: OpenAccount
-    command: Command
-    circumstances: Circumstances
 
 
 class Service:
@@ -75,13 +48,13 @@ class Service:
         drain_s: float = 20.0,
     ) -> None:
         self._accounts, self.authenticate = accounts, authenticate
-        self._keys, self._ledger, self._locks = keys, ledger, locks
-        self._lock_wait_s, self._key_ttl, self._drain_s = lock_wait_s, key_ttl, drain_s
+        self._ledger, self._key_ttl, self._drain_s = ledger, key_ttl, drain_s
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
         self._repair = Repair(accounts, ledger, locks, self._answering)
-        self._running: set[asyncio.Task[Reply]] = set()
-        self._leftovers: set[asyncio.Task[None]] = set()
+        self._writing = Writing(
+            keys, ledger, locks, self._answering, self._repair, lock_wait_s=lock_wait_s, key_ttl=key_ttl
+        )
         self._purging: asyncio.Task[None] | None = None
 
     # -- life -------------------------------------------------------------------------------------------------------
@@ -95,10 +68,7 @@ class Service:
         """Let commands finish for a while; what is then still running is taken up by the next start."""
         if self._purging is not None:
             self._purging.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=self._drain_s)
-        for task in (*self._running, *self._leftovers):
-            task.cancel()
+        await self._writing.drain(self._drain_s)
         await self._repair.stop()
 
     async def ready(self) -> bool:
@@ -120,185 +90,13 @@ class Service:
 
     async def write(self, principal: Principal, emr: str, command: Command, circumstances: Circumstances) -> Reply:
         work = Work(uuid4().hex, principal, self._account(principal, emr), command, circumstances)
-        if circumstances.dry_run:
-            return await self._dry_run(work)
-        # The key is claimed inside the task, too: a client that hangs up leaves no command behind that nobody runs.
-        task = asyncio.create_task(self._begun(work))
-        task.add_done_callback(_heard)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        done, _ = await asyncio.wait({task}, timeout=circumstances.wait_s)
-        return task.result() if done else await self._pending(work)
+        return await (self._writing.dry_run(work) if circumstances.dry_run else self._writing.write(work))
 
     def _account(self, principal: Principal, emr: str) -> OpenAccount:
         account = self._accounts.get((principal.client_id, emr))
         if account is None:
             raise NotFound("There is no such EMR account.")
         return account
-
-    async def _begun(self, work: Work) -> Reply:
-        known = await self._begin(work)
-        return await self._command(work) if known is None else self._replayed(known, work)
-
-    async def _begin(self, work: Work) -> CommandRow | None:
-        key, now = work.circumstances.idempotency_key, clock.now()
-        row = CommandRow(
-            id=work.id,
-            client=work.principal.client_id,
-            emr=work.account.key,
-            tenant=work.account.emr.tenant,
-            operation=work.command.operation,
-            created_at=now,
-            updated_at=now,
-            key=None if key is None else self._key(work.principal, key),
-            fingerprint=self._keys.hmac("fingerprint", work.circumstances.fingerprint),
-        )
-        try:
-            known = await self._ledger.begin(row)
-            if known is not None and known.state.settled and known.created_at < now - self._key_ttl:
-                await self._ledger.purge(now - self._key_ttl)
-                known = await self._ledger.begin(row)
-        except LedgerDown:
-            raise _store_down() from None
-        return known
-
-    def _key(self, principal: Principal, key: str) -> str:
-        return self._keys.hmac("idempotency-key", principal.client_id, key)
-
-    def _replayed(self, row: CommandRow, work: Work) -> Reply:
-        """The answer that the same request had; a key is good for one request only."""
-        if row.fingerprint != self._keys.hmac("fingerprint", work.circumstances.fingerprint):
-            raise KeyReused("This idempotency key was used with another request.")
-        if row.answer is None:
-            raise RequestInProgress("The request with this idempotency key is still running.", retry_after=1)
-        extra = (("idempotent-replayed", "true"), ("x-command-id", row.id), ("x-emr-calls", "0"))
-        return Reply(status=row.answer.status, body=row.answer.body, headers=(*row.answer.headers, *extra))
-
-    async def _pending(self, work: Work) -> Reply:
-        """It goes on; this is where to ask for it."""
-        row = await self.command(work.principal, work.id)
-        headers = (
-            ("content-type", "application/json"),
-            ("location", f"/api/commands/{work.id}"),
-            ("retry-after", "2"),
-            ("x-command-id", work.id),
-        )
-        return Reply(status=202, body=render_command(row).body, headers=headers)
-
-    async def _command(self, work: Work) -> Reply:
-        """From here on the command runs on its own."""
-        with meter() as spent:
-            try:
-                answer = await self._carried_out(work)
-            except LedgerDown:
-                answer = self._answering.error(_store_down())
-                self._later(self._refused(work, answer))
-            except Exception as error:  # noqa: BLE001  our own bug: the client learns no more than that
-                log.error("command %s failed: %s at %s", work.id, type(error).__name__, frames(error))
-                answer = self._answering.error(GatewayError("The gateway failed."))
-                await self._refused(work, answer)
-        return self._finished(work, answer, spent)
-
-    def _later(self, work: Coroutine[None, None, None]) -> None:
-        """Nothing was sent, and the client need not wait until the store can say so."""
-        task = asyncio.create_task(work)
-        self._leftovers.add(task)
-        task.add_done_callback(self._leftovers.discard)
-
-    def _finished(self, work: Work, answer: Answer, spent: Meter) -> Reply:
-        extra = (("x-command-id", work.id), ("x-emr-calls", str(spent.calls)))
-        return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
-
-    async def _carried_out(self, work: Work) -> Answer:
-        """Plan and run; once more from the start where the world was another than the plan's."""
-        tries_left, held = 1, self._locks.session(self._lock_wait_s)
-        try:
-            while True:
-                try:
-                    made = await self._planned(work, held)
-                except GatewayError as error:
-                    answer = self._answering.error(error)
-                    await self._refused(work, answer)
-                    return answer
-                run = await self._prepared(work, made)
-                end = await run.carry_out()
-                if not (end.stale and tries_left and end.state in (State.REFUSED, State.UNDONE)):
-                    break
-                tries_left -= 1
-                held.release()
-                held = self._locks.session(self._lock_wait_s)
-            answer = await self._answering.answer(
-                work.account.emr, run, end, single=work.command.single, created=work.command.operation == "book"
-            )
-            await self._settle(work, run, end, answer, held)
-            if end.state is State.REPAIRING:
-                held = self._locks.session(0)  # The repair has the locks now.
-            return answer
-        finally:
-            held.release()
-
-    async def _planned(self, work: Work, held: Session | None) -> Plan:
-        emr = work.account.emr
-        command = await with_emr_ids(emr, work.command)
-        planning = planned(command, emr.capabilities, self.etag)
-        made = await Consultation(emr, self._ledger, held).plan(planning)
-        _within_quota(made, emr.capabilities.quota, emr.capabilities.quota_window_s)
-        expected = work.circumstances.expected_plan
-        if expected is not None and not self._keys.same(expected, self._answering.digest(made)):
-            raise PlanChanged("The plan is not the one that x-plan names any more.")
-        return made
-
-    async def _prepared(self, work: Work, made: Plan) -> Run:
-        claims = tuple(dict.fromkeys(line.before.id for line in made.lines if line.before is not None))
-        payload = codec.dump(
-            made,
-            standard=work.circumstances.standard,
-            single=work.command.single,
-            created=work.command.operation == "book",
-            claims=claims,
-        )
-        if any(made.stages):
-            actions = [step.kind for _, step in made.steps()]
-            await self._ledger.plan(work.id, payload, actions, claims, clock.now())
-        return Run(
-            made,
-            command_id=work.id,
-            emr=work.account.emr,
-            ledger=self._ledger,
-            sleep=asyncio.sleep,
-            monotonic=clock.monotonic,
-            paths={line.chain: line.path for line in made.lines if line.path is not None},
-        )
-
-    async def _settle(self, work: Work, run: Run, end: End, answer: Answer, held: Session) -> None:
-        log.info("command %s: %s ended %s", work.id, work.command.operation, end.state)
-        release = end.state is State.REFUSED and not end.sent
-        await self._settled(work, end.state, answer, release_key=release)
-        if end.state is State.REPAIRING:
-            self._repair.take_over(work.id, run, work.command.single, work.command.operation == "book", held)
-
-    async def _refused(self, work: Work, answer: Answer) -> None:
-        """A refusal before any write is not remembered under its key."""
-        await self._settled(work, State.REFUSED, answer, release_key=True)
-
-    async def _settled(self, work: Work, state: State, answer: Answer, *, release_key: bool) -> None:
-        """Written down before anybody is told; a store that is down is waited for, as long as the command lives."""
-        while True:
-            try:
-                await self._ledger.settle(work.id, state, answer, clock.now(), release_key=release_key)
-            except LedgerDown:
-                log.warning("command %s: the store is down", work.id)
-                await asyncio.sleep(1.0)
-            else:
-                return
-
-    async def _dry_run(self, work: Work) -> Reply:
-        with meter() as spent:
-            circumstances = replace(work.circumstances, expected_plan=None)
-            made = await self._planned(replace(work, circumstances=circumstances), None)
-        answer = self._answering.preview(made, work.command)
-        extra = (("x-dry-run", "true"), ("x-plan", self._answering.digest(made)), ("x-emr-calls", str(spent.calls)))
-        return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
 
     # -- reads ------------------------------------------------------------------------------------------------------
 
@@ -350,7 +148,7 @@ class Service:
         try:
             row = await self._ledger.command(id, principal.client_id)
         except LedgerDown:
-            raise _store_down() from None
+            raise store_down() from None
         if row is None:
             raise NotFound("There is no such command.")
         return row
@@ -358,30 +156,13 @@ class Service:
     async def commands(
         self, principal: Principal, *, key: str | None, appointment: str | None, unsettled: bool
     ) -> Sequence[CommandRow]:
-        hashed = None if key is None else self._key(principal, key)
+        hashed = None if key is None else self._writing.key_of(principal, key)
         try:
             return await self._ledger.commands(
                 principal.client_id, key=hashed, appointment=appointment, unsettled=unsettled
             )
         except LedgerDown:
-            raise _store_down() from None
+            raise store_down() from None
 
     def etag(self, appointment: Appointment) -> str:
         return self._answering.etag(appointment)
-
-
-def _heard(task: asyncio.Task[Reply]) -> None:
-    """Nobody may be there any more to be told of a refusal."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _store_down() -> Busy:
-    return Busy("The gateway's own store is down; nothing was written.", retry_after=5)
-
-
-def _within_quota(made: Plan, quota: int | None, window_s: float) -> None:
-    """The writes, with those of their undo, must fit what the EMR is known to allow."""
-    needed = 2 * sum(len(stage) for stage in made.stages)
-    if quota is not None and needed > quota:
-        raise EmrUnavailable("It takes more calls than the EMR allows.", retry_after=window_s)

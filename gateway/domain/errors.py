@@ -49,9 +49,7 @@ class GatewayError(Exception):
     code: ClassVar[str] = "UNKNOWN_ERROR"
     title: ClassVar[str] = "Unknown error"
 
-    def __init__(
-        self, detail: str = "", problems: Sequence[Problem] = (), *, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, detail: str = "", problems: Sequence[Problem] = (), *, retry_after: float | None = None) -> None:
         self.problems = tuple(problems)
         self.detail = detail or (self.problems[0].details if self.problems else self.title)
         self.retry_after = retry_after

@@ -53,9 +53,7 @@ class Span:
         return self.start.timestamp() < other.end.timestamp() and other.start.timestamp() < self.end.timestamp()
 
     def contains(self, other: Span) -> bool:
-        return (
-            self.start.timestamp() <= other.start.timestamp() and other.end.timestamp() <= self.end.timestamp()
-        )
+        return self.start.timestamp() <= other.start.timestamp() and other.end.timestamp() <= self.end.timestamp()
 
 
 @dataclass(frozen=True, slots=True)
