@@ -1,4 +1,4 @@
-"""The two hooks. Both are synchronous and list-valued: hooks introduce and open, calls to an EMR never go through pluggy."""
+"""The two hooks, synchronous and list-valued: they introduce and open. Calls to an EMR never go through pluggy."""
 
 from __future__ import annotations
 

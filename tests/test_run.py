@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from gateway.domain.commands import Cancel, Command, Reschedule, Update
-from gateway.domain.model import Status
 from gateway.domain.plan import plan
 from gateway.execute import codec
 from gateway.execute.run import Run

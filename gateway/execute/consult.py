@@ -92,11 +92,11 @@ class Consultation:
 
 
 def appointment_key(tenant: str, id: str) -> str:
-    return "\0".join(("appointment", tenant, id))
+    return f"appointment\0{tenant}\0{id}"
 
 
 def day_key(tenant: str, resource_id: str, day: str) -> str:
-    return "\0".join(("resource-day", tenant, resource_id, day))
+    return f"resource-day\0{tenant}\0{resource_id}\0{day}"
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,4 +1,4 @@
-"""What may have happened, written down before it happens: keys, intents, outcomes, lineage. A Protocol and its engines."""
+"""What may have happened, written down before it happens: keys, intents, outcomes, lineage."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ ALL = {
     "slot records": RECORDS,
     "never refuses": NO_REFUSAL,
 }
+SHAPES = tuple(ALL.values())
 each = pytest.mark.parametrize("can", ALL.values(), ids=ALL.keys())
 
 
@@ -325,7 +326,7 @@ def test_the_comment_goes_to_all_and_one_that_changes_only_by_it_is_updated(can)
 
 
 @st.composite
-def worlds(draw, shapes=tuple(ALL.values())):
+def worlds(draw, shapes=SHAPES):
     """A day with some of one patient's appointments, some of others', and a range to fill."""
     can = draw(st.sampled_from(shapes))
     cells = draw(st.lists(st.sampled_from([None, "own", "other", "closed"]), min_size=3, max_size=6))

@@ -66,7 +66,9 @@ class Api:
     def headers(self) -> dict[str, str]:
         return {"x-leyr-client-id": self.id, "x-leyr-client-secret": f"{self.id}-secret"}
 
-    async def call(self, method: str, path: str, json: Any = None, headers: Any = None, **params: Any) -> httpx.Response:
+    async def call(
+        self, method: str, path: str, json: Any = None, headers: Any = None, **params: Any
+    ) -> httpx.Response:
         url = path if path.startswith("/") else f"/api/emrs/{self.emr}/{path}"
         answer = await self.http.request(
             method, url, json=json, params=params or None, headers={**self.headers, **(headers or {})}
@@ -114,9 +116,7 @@ class Api:
     async def everything(self) -> list[Any]:
         """All appointments of the coming weeks, as a client sees them."""
         start = datetime.now(ZONE) - timedelta(days=10)
-        return await self.get(
-            "appointments", start=start.isoformat(), end=(start + timedelta(days=80)).isoformat()
-        )
+        return await self.get("appointments", start=start.isoformat(), end=(start + timedelta(days=80)).isoformat())
 
     async def free(self, resource: str = "D1", day: int = 10, **other: Any) -> list[Any]:
         start = working_day(day)
@@ -132,9 +132,7 @@ class Api:
         """`count` adjoining appointments of one patient, on a day on which nothing else is booked."""
         start = working_day(day).replace(hour=9)
         step = timedelta(minutes=minutes)
-        return [
-            await self.book(span(start + n * step, start + (n + 1) * step, resource)) for n in range(count)
-        ]
+        return [await self.book(span(start + n * step, start + (n + 1) * step, resource)) for n in range(count)]
 
 
 def span(start: datetime, end: datetime, resource: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The gateway is killed in the middle of a command and started again: finished or undone, and no key left in progress."""
+"""The gateway is killed in the middle of a command and started again: finished or undone, and its key answers."""
 
 from __future__ import annotations
 
