@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
 
 
-@dataclass(frozen=True, slots=True)
 class Offer:
     """Where one resource can take an appointment: its free time, with the command's own time counted as free."""
 
-    shape: str
-    slots: tuple[Slot, ...]
-    many: bool
+    def __init__(self, shape: str, slots: tuple[Slot, ...], *, many: bool) -> None:
+        self.shape, self.slots, self._many = shape, slots, many
+        self._from: dict[float, list[tuple[float, Slot]]] = {}
+        """The slots by the instant at which they begin, with that at which they end; the instants are told once."""
+        for slot in slots:
+            begins, ends = slot.start.timestamp(), slot.end.timestamp()
+            if begins < ends:
+                self._from.setdefault(begins, []).append((ends, slot))
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """The stretches on offer, in whole POSIX seconds."""
+        return sorted({(round(begins), round(ends)) for begins, found in self._from.items() for ends, _ in found})
 
     def cover(self, span: Span) -> tuple[Slot, ...] | None:
         """The slots that an appointment over `span` would hold; `()` in open time; `None` where it does not fit."""
+        start, end = span.key
         if self.shape == "windows":
             return () if within_windows(span, self.slots) else None
-        if not self.many:
-            return next(((s,) for s in self.slots if s.span.same(span)), None)
-        return _chain(span, self.slots)
+        if not self._many:
+            return next(((slot,) for ends, slot in self._from.get(start, ()) if ends == end), None)
+        return self._chain(start, end)
+
+    def _chain(self, start: float, end: float) -> tuple[Slot, ...] | None:
+        """The shortest run of slots, each beginning where the last ended."""
+        came: dict[float, tuple[float, Slot]] = {}
+        """How each moment was reached first: from which moment, over which slot."""
+        edge = [start]
+        while edge and end not in came:
+            further = []
+            for moment in edge:
+                for ends, slot in self._from.get(moment, ()):
+                    if ends <= end and ends not in came:
+                        came[ends] = (moment, slot)
+                        further.append(ends)
+            edge = further
+        if end not in came:
+            return None
+        run, at = list[Slot](), end
+        while at != start:
+            at, slot = came[at]
+            run.append(slot)
+        return tuple(reversed(run))
 
 
 def within_windows(span: Span, windows: Iterable[Slot]) -> bool:
@@ -39,20 +69,6 @@ def within_windows(span: Span, windows: Iterable[Slot]) -> bool:
     return False
 
 
-def _chain(span: Span, slots: Sequence[Slot]) -> tuple[Slot, ...] | None:
-    """The shortest run of slots, each beginning where the last ended, from the span's start to its end."""
-    start, end = span.key
-    best: dict[float, tuple[Slot, ...]] = {start: ()}
-    for slot in sorted(slots, key=lambda s: s.span.key):
-        begins, ends = slot.span.key
-        so_far = best.get(begins)
-        if so_far is not None and ends <= end and begins < ends:
-            known = best.get(ends)
-            if known is None or len(known) > len(so_far) + 1:
-                best[ends] = (*so_far, slot)
-    return best.get(end)
-
-
 def offer(
     free: FreeTime,
     own: Sequence[Appointment],
@@ -66,14 +82,14 @@ def offer(
     """
     many = can.slots_per_appointment == "many"
     if can.own_time_shown:
-        return Offer(free.shape, free.slots, many)
+        return Offer(free.shape, free.slots, many=many)
     mine = [a for a in own if a.resource_id == resource_id and holds_time(a)]
     own_ids = {a.id for a in own}
     strangers = [o.span for o in others if o.id not in own_ids and holds_time(o) and o.confirms is None]
     given = tuple(
         Slot(a.start, a.end, resource_id) for a in mine if not any(stranger.overlaps(a.span) for stranger in strangers)
     )
-    return Offer(free.shape, (*free.slots, *given), many)
+    return Offer(free.shape, (*free.slots, *given), many=many)
 
 
 def holds_time(appointment: Appointment) -> bool:

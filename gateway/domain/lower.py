@@ -43,13 +43,16 @@ class Wish:
         return self.before is not None and self.before.resource_id != self.expected.resource_id
 
 
+Held = tuple[str | None, float, float]
+"""Time of a resource: its id, and the instants in POSIX seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A write that takes time: a change or a creation, with the time that it frees by itself."""
 
     step: Change | Create
-    takes: Span
-    on: str | None
+    takes: Held
     frees: Appointment | None = None
     text: Change | None = None
     """Its comment, where the EMR takes that by a write of its own."""
@@ -130,7 +133,7 @@ def _creation(wish: Wish) -> Move:
         slots=wish.new_slots,
         like=wish.like or wish.before,
     )
-    return Move(step, new.span, new.resource_id)
+    return Move(step, (new.resource_id, *new.span.key))
 
 
 def _rebooking(parts: Parts, wish: Wish) -> Move:
@@ -156,10 +159,11 @@ def _move(wish: Wish, can: Capabilities) -> Move:
         slots=wish.new_slots,
         new_id=new_id,
     )
+    takes = (target.resource_id, *target.span.key)
     if can.combines or wish.comment is None:
-        return Move(whole, target.span, target.resource_id, before)
+        return Move(whole, takes, before)
     text = Change(chain=wish.chain, before=before, comment=wish.comment)
-    return Move(whole, target.span, target.resource_id, before, text)
+    return Move(whole, takes, before, text)
 
 
 def _cancellation(wish: Wish, can: Capabilities) -> tuple[Step | None, Cancel]:
@@ -213,31 +217,37 @@ def _layers(
     """Moves in the order in which the time that they need gets free, and the cancellations that can wait."""
     if not can.refuses_overlap:
         return [[m.step for m in moves]] if moves else [], list(cancels)
-    waiting, pending, layers = list(moves), list(cancels), list[list[Step]]()
+    movers = [_held(m.frees) for m in moves]
+    leavers = [_held(c.before) for c in cancels]
+    behind = [{i for i, other in enumerate(movers) if i != n and _meet(other, m)} for n, m in enumerate(moves)]
+    under = [{i for i, other in enumerate(leavers) if _meet(other, m)} for m in moves]
+    waiting, gone = set(range(len(moves))), set[int]()
+    layers: list[list[Step]] = []
     while waiting:
-        ready = [m for m in waiting if not _blocked(m, waiting, pending)]
+        ready = [n for n in sorted(waiting) if not behind[n] & waiting and under[n] <= gone]
         if ready:
-            layers.append([m.step for m in ready])
-            waiting = [m for m in waiting if m not in ready]
+            layers.append([moves[n].step for n in ready])
+            waiting -= set(ready)
             continue
-        blocking = [c for c in pending if any(_in_the_way(c.before, m) for m in waiting)]
+        blocking = sorted(set[int]().union(*(under[n] for n in waiting)) - gone)
         if not blocking:
             raise Cycle
         # The turning point goes alone, as in `_ordered`.
-        turned = any(_cancels(layer) for layer in layers)
-        layers += [list(blocking)] if turned else [list(part) for part in (blocking[:1], blocking[1:]) if part]
-        pending = [c for c in pending if c not in blocking]
-    return layers, pending
+        first = [blocking] if gone else [blocking[:1], blocking[1:]]
+        layers += [[cancels[i] for i in part] for part in first if part]
+        gone |= set(blocking)
+    return layers, [c for i, c in enumerate(cancels) if i not in gone]
 
 
-def _blocked(move: Move, waiting: Sequence[Move], pending: Sequence[Cancel]) -> bool:
-    return any(m is not move and m.frees is not None and _in_the_way(m.frees, move) for m in waiting) or any(
-        _in_the_way(c.before, move) for c in pending
-    )
+def _held(appointment: Appointment | None) -> Held | None:
+    return None if appointment is None else (appointment.resource_id, *appointment.span.key)
 
 
-def _in_the_way(holder: Appointment, move: Move) -> bool:
-    return holder.resource_id == move.on and holder.span.overlaps(move.takes)
+def _meet(holder: Held | None, move: Move) -> bool:
+    if holder is None:
+        return False
+    resource, start, end = move.takes
+    return holder[0] == resource and holder[1] < end and start < holder[2]
 
 
 # -- the rest of the plan -------------------------------------------------------------------------------------------

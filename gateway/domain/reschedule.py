@@ -99,8 +99,8 @@ def _best(
     blocked: list[Appointment] = []
     while True:
         standing = [a for a in own if a not in blocked]
-        offered = offer(free[0], standing, [*others, *blocked], resource_id, can)
-        available = without(FreeTime(free[0].shape, offered.slots), [b.span for b in blocked])
+        left = without(free[0], [b.span for b in blocked])
+        available = offer(left, standing, [*others, *blocked], resource_id, can)
         fit = _fit(command, intent, own, resource_id, available, can)
         wishes = _wishes(intent, own, resource_id, fit, available, free, can)
         stuck = _stuck(wishes, resource_id)
@@ -121,14 +121,14 @@ def _fit(
     intent: Reschedule,
     own: Sequence[Appointment],
     resource_id: str | None,
-    free: FreeTime,
+    available: Offer,
     can: Capabilities,
 ) -> Fit:
     start, end = _seconds(intent.span)
-    pieces = sorted({_seconds(s.span) for s in free.slots})
+    pieces = available.pieces() if (start, end) == intent.span.key else []
     standings = [Standing(*_seconds(a.span), a.resource_id == resource_id, _dirty(intent.comment, a, can)) for a in own]
     try:
-        if free.shape == "windows":
+        if available.shape == "windows":
             return fit_windows(start, end, pieces, standings, max_tiles=command.max_items)
         runs = can.slots_per_appointment == "many"
         return fit_slots(start, end, pieces, standings, runs=runs, max_tiles=command.max_items)
@@ -155,14 +155,15 @@ def _wishes(
     own: Sequence[Appointment],
     resource_id: str | None,
     fit: Fit,
-    available: FreeTime,
+    available: Offer,
     free: Sequence[FreeTime],
     can: Capabilities,
 ) -> list[Wish]:
     wishes = []
     for number, (tile, owner) in enumerate(zip(fit.tiles, fit.owner, strict=True)):
         span = Span(*(datetime.fromtimestamp(t, UTC) for t in tile))
-        slots = _slots_of(span, available, can)
+        # The tiling chose the tile from these very slots, so they do cover it; open time has none to hold.
+        slots = available.cover(span) or ()
         if owner is None:
             wishes.append(_created(f"new/{number}", own[0], span, resource_id, intent.comment, slots))
         else:
@@ -178,11 +179,6 @@ def _own_slots(wish: Wish, known: dict[str, Slot]) -> tuple[Slot, ...]:
     if wish.before is None or wish.change == "created":
         return ()
     return tuple(known[id] for id in wish.before.slot_ids if id in known)
-
-
-def _slots_of(span: Span, available: FreeTime, can: Capabilities) -> tuple[Slot, ...]:
-    # The tiling chose the tile from these very slots, so they do cover it; open time has none to hold.
-    return Offer(available.shape, available.slots, can.slots_per_appointment == "many").cover(span) or ()
 
 
 def _created(
