@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from gateway.accounts import OpenAccount
-from gateway.port import EmrError, Refused
+from gateway.port import EmrError, NotSent, Refused, Throttled
 
 log = logging.getLogger("gateway.probing")
 
@@ -28,8 +28,16 @@ async def probe(account: OpenAccount) -> None:
 
 def reason(error: EmrError) -> str:
     """What a failed probe means, in words without the EMR's own."""
-    what = error.reason if isinstance(error, Refused) else type(error).__name__
-    return f"{what} ({error.emr_code})" if error.emr_code else what
+    match error:
+        case Refused():
+            what = f"it refuses ({error.reason})"
+        case NotSent():
+            what = "it can't be reached"
+        case Throttled():
+            what = "it asks to come back later"
+        case _:
+            what = "its answer is late or makes no sense"
+    return f"{what}, {error.emr_code}" if error.emr_code else what
 
 
 @asynccontextmanager
