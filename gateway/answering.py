@@ -76,9 +76,13 @@ def _foreseen(line: Line) -> Shown:
     return Shown(expected, line.change)
 
 
+def gives_new_ids(emr: Emr) -> bool:
+    """May a move change an appointment's id, natively or because it is booked anew?"""
+    return not "in_place" == emr.capabilities.move == emr.capabilities.reassign
+
+
 async def earlier_ids(emr: Emr, ledger: Ledger, appointment: Appointment) -> tuple[str, ...]:
     """The ids that the appointment had before, where its EMR gives new ones at all."""
-    can = emr.capabilities
-    if "in_place" == can.move == can.reassign or not appointment.id:
+    if not gives_new_ids(emr) or not appointment.id:
         return ()
     return await ledger.ancestors(emr.tenant, appointment.id)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from gateway.answering import earlier_ids
+from gateway.answering import earlier_ids, gives_new_ids
 from gateway.domain.errors import BadRequest, NotFound, Problem
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span
 from gateway.domain.outcome import Outcome, Shown
@@ -44,6 +44,7 @@ class Reading:
         fitting = [
             a for a in found if a.confirms is None and a.span.overlaps(span) and care_unit_id in (None, a.care_unit_id)
         ]
+        fitting = await self._current(emr, fitting)
         fitting.sort(key=lambda a: (a.span.key, a.id))
         return Outcome(tuple([await self._shown(emr, a) for a in fitting]), single=False)
 
@@ -72,6 +73,13 @@ class Reading:
         if kind is Kind.CARE_UNIT:
             return [e for e in entries if care_unit_id in (None, e.id)]
         return [e for e in entries if care_unit_id is None or e.care_unit_id in (None, care_unit_id)]
+
+    async def _current(self, emr: Emr, found: list[Appointment]) -> list[Appointment]:
+        """Without what an EMR still lists under an id that has a successor: it is the same appointment."""
+        if gives_new_ids(emr):
+            replaced = await self._ledger.successors(emr.tenant, [a.id for a in found])
+            return [a for a in found if a.id not in replaced]
+        return found
 
     async def _check_unit(self, emr: Emr, care_unit_id: str | None) -> None:
         if care_unit_id is None or Kind.CARE_UNIT not in emr.capabilities.directories:
