@@ -8,10 +8,12 @@ import getpass
 import os
 import platform
 import secrets
+import socket
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import fields, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
 from gateway.port import PLUGIN_API, Vendor
 from gateway.registry import PluginError, Registry
+from gateway.routes import metrics_app
 from gateway.settings import Settings, examine, load_without_clients
 from gateway.state_dir import StateDirBusy, StateDirUnusable, claim
 from gateway.support_table import support_table
@@ -96,20 +99,29 @@ def _version() -> str:
 def _serve(asked: argparse.Namespace) -> int:
     settings = _settings(asked)
     logs.configure()
-    with closing(serving.bound(settings.server.host, settings.server.port)) as listening:
+    with ExitStack() as opened:
+        listening = opened.enter_context(closing(serving.bound(settings.server.host, settings.server.port)))
         port = listening.getsockname()[1]
         settings = replace(settings, server=settings.server.model_copy(update={"port": port}))
-
-        async def work(stop: serving.Stop) -> None:
-            async with app.running(settings) as application:
-                lines = await demo.lines(application, settings) if settings.demo else []
-                server = serving.Server(
-                    application, drain_s=settings.limits.drain_s, announce=lambda: _announce(settings, lines)
-                )
-                await stop.serve(server, listening)
-
-        serving.run(work)
+        elsewhere = settings.metrics_address
+        apart = opened.enter_context(closing(serving.bound(*elsewhere))) if elsewhere else None
+        serving.run(partial(_serving, settings, listening, apart))
     return 0
+
+
+async def _serving(
+    settings: Settings, listening: socket.socket, apart: socket.socket | None, stop: serving.Stop
+) -> None:
+    """The gateway on one socket, and `/metrics` on another if there is one."""
+    metrics, drain_s = app.metrics_registry(), settings.limits.drain_s
+    async with app.running(settings, None if apart else metrics) as application:
+        lines = await demo.lines(application, settings) if settings.demo else []
+        announce = partial(_announce, settings, lines)
+        servers = [(serving.Server(application, drain_s=drain_s, announce=announce), listening)]
+        if apart is not None:
+            apart.listen()  # so that it takes connections no later than the gateway is announced
+            servers.append((serving.Server(metrics_app(metrics), drain_s=drain_s), apart))
+        await stop.serve(*servers)
 
 
 def _announce(settings: Settings, lines: Sequence[str]) -> None:
@@ -187,7 +199,8 @@ def _sandbox(asked: argparse.Namespace) -> int:
 
         async def work(stop: serving.Stop) -> None:
             announce = lambda: print(f"The sandbox EMR listens on {url}", flush=True)  # noqa: E731
-            await stop.serve(serving.Server(application, drain_s=5, announce=announce, lifespan=True), listening)
+            server = serving.Server(application, drain_s=5, announce=announce, lifespan=True)
+            await stop.serve((server, listening))
 
         serving.run(work)
     return 0

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import zoneinfo
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, Info, ProcessCollector
 from starlette.applications import Starlette
 
-from gateway import routes
+from gateway import __version__, routes
 from gateway.accounts import OpenAccount, Route, open_accounts, plugins_of
 from gateway.auth import Clients
 from gateway.keys import BadKey, Keys
@@ -76,10 +78,21 @@ async def _failure(account: OpenAccount) -> str | None:
     return None
 
 
+def metrics_registry() -> CollectorRegistry:
+    """What `/metrics` shows of this process; nothing in it says anything of a patient or a client."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    about = Info("gateway", "Which gateway this is.", registry=registry)
+    about.info({"version": __version__, "tzdata": version("tzdata"), "python": platform.python_version()})
+    return registry
+
+
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Starlette]:
+async def running(settings: Settings, metrics: CollectorRegistry | None = None) -> AsyncIterator[Starlette]:
     """The whole gateway, for as long as the block runs: what was left undone is taken up, what runs is drained.
 
+    `metrics` is what its `/metrics` shows; without one it has none.
     Raises ConfigError, BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
     """
     pin_time_zones()
@@ -101,7 +114,7 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
         yield routes.build(
             service,
             public_url=settings.public_url,
-            registry=CollectorRegistry(),
+            registry=metrics,
             max_items=settings.limits.max_items,
         )
 

@@ -45,7 +45,9 @@ def bound(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """`announce` is called once, when requests are taken. Signals are for `run` to handle."""
 
-    def __init__(self, app: Any, *, drain_s: float, announce: Callable[[], None], lifespan: bool = False) -> None:
+    def __init__(
+        self, app: Any, *, drain_s: float, announce: Callable[[], None] = lambda: None, lifespan: bool = False
+    ) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -70,16 +72,26 @@ class Server(uvicorn.Server):
 
 
 class Stop:
-    """What a signal does: before there is a server it cancels the work, from then on it asks the server to end."""
+    """What a signal does: before there is a server it cancels the work, from then on it asks the servers to end."""
 
     def __init__(self) -> None:
-        self._server: Server | None = None
+        self._servers: list[Server] = []
         self._work: asyncio.Task[Any] | None = None
 
-    async def serve(self, server: Server, listening: socket.socket) -> None:
-        """Until asked to stop; then requests under way are given their time."""
-        self._server = server
-        await server.serve(sockets=[listening])
+    async def serve(self, *servers: tuple[Server, socket.socket]) -> None:
+        """Until asked to stop, or until one of them ends; requests under way are given their time."""
+        self._servers = [server for server, _ in servers]
+        await asyncio.gather(*(self._until_stopped(server, listening) for server, listening in servers))
+
+    async def _until_stopped(self, server: Server, listening: socket.socket) -> None:
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        for server in self._servers:
+            server.should_exit = True
 
     def watch(self) -> None:
         """Heed signals from now on, on behalf of the running task."""
@@ -88,8 +100,8 @@ class Stop:
             asyncio.get_running_loop().add_signal_handler(number, self._asked)
 
     def _asked(self) -> None:
-        if self._server is not None:
-            self._server.should_exit = True
+        if self._servers:
+            self._end()
         elif self._work is not None:
             self._work.cancel()
 

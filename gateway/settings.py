@@ -33,6 +33,13 @@ def _key_reference(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if value and not (host and port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError("should be HOST:PORT, such as 127.0.0.1:9090")
+    return value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -45,6 +52,8 @@ class Server(_Section):
     """0: any free one."""
     public_url: Annotated[str, AfterValidator(_web_address)] = ""
     """What clients reach it by; empty: made of host and port."""
+    metrics: Annotated[str, AfterValidator(_address)] = ""
+    """HOST:PORT where `/metrics` is served alone; empty: beside all the rest."""
 
 
 class Limits(_Section):
@@ -84,6 +93,12 @@ class Settings:
     clients: tuple[ClientSettings, ...] = ()
     demo: bool = False
     """The clients are for demonstrations: their secrets are known to everybody."""
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Where `/metrics` is served alone; `None`: it is served beside all the rest."""
+        host, _, port = self.server.metrics.rpartition(":")
+        return (host.strip("[]"), int(port)) if host else None
 
     @property
     def public_url(self) -> str:

@@ -14,11 +14,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from gateway import serving
 from gateway.__main__ import main
 from gateway.auth import Clients, client_hash
 from gateway.keys import Keys
@@ -115,6 +116,32 @@ def test_the_first_commands_of_the_readme_work_as_they_stand():
     assert moved["status"] == "booked"
     assert (commented["start"], commented["comment"]) == (moved["start"], "Bring your passport.")
     assert cancelled["status"] == "cancelled"
+
+
+def get(address: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, ""
+
+
+def test_metrics_are_served_beside_the_rest_or_at_an_address_of_their_own(tmp_path):
+    with process("serve", "--demo") as served:
+        assert "gateway_info{" in get(f"{url(line(served))}/metrics")[1]
+    (tmp_path / "demo-clients.toml").write_text((ROOT / "config" / "demo-clients.toml").read_text())
+    with closing(serving.bound("127.0.0.1", 0)) as free:
+        apart = f"127.0.0.1:{free.getsockname()[1]}"
+    path = write(tmp_path, f'[server]\nmetrics = "{apart}"\n')
+    with process("serve", "--demo", "--config", str(path)) as served:
+        base = url(line(served))
+        assert get(f"{base}/metrics")[0] == 404
+        assert "gateway_info{" in get(f"http://{apart}/metrics")[1]
+        assert get(f"http://{apart}/healthz")[0] == 404
+        served.send_signal(signal.SIGTERM)
+        served.communicate(timeout=PATIENCE_S)
+    assert served.returncode == 0
 
 
 def test_a_second_gateway_on_one_state_directory_refuses_to_start_with_a_sentence(tmp_path, capsys):

@@ -42,7 +42,7 @@ def test_a_signal_lets_a_request_that_is_under_way_end_and_what_stands_around_it
 
         async def work(stop: serving.Stop) -> None:
             try:
-                await stop.serve(server, listening)
+                await stop.serve((server, listening))
                 await asyncio.gather(*asking)
             finally:
                 await asyncio.sleep(0)

@@ -70,6 +70,14 @@ def test_a_public_url_goes_before_host_and_port(config):
     assert load({"HOST": "0.0.0.0", "GATEWAY_DEMO": "1"}, config=config()).public_url == "http://localhost:8080"
 
 
+def test_metrics_have_an_address_of_their_own_if_one_is_given(config):
+    assert load({}, config=config()).metrics_address is None
+    assert load({}, config=config('[server]\nmetrics = "[::1]:9090"\n')).metrics_address == ("::1", 9090)
+    for wrong in ("9090", ":9090", "localhost:", "localhost:x", "localhost:70000"):
+        found = mistakes(config(f'[server]\nmetrics = "{wrong}"\n'))
+        assert found == ["gateway.toml: server.metrics should be HOST:PORT, such as 127.0.0.1:9090"]
+
+
 def test_settings_without_clients_are_read_before_there_is_a_clients_file(tmp_path):
     path = tmp_path / "gateway.toml"
     path.write_text('state_dir = "state"\n')
