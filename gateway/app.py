@@ -108,7 +108,18 @@ async def running(settings: Settings, metrics: CollectorRegistry | None = None) 
         await closing.enter_async_context(probed(accounts.values()))
         clients = Clients({client.id: client.secrets for client in settings.clients}, keys)
         closing.callback(clients.close)
-        service = _service(settings, accounts, clients, keys, ledger)
+        service = Service(
+            accounts=accounts,
+            authenticate=clients.authenticate,
+            keys=keys,
+            ledger=ledger,
+            locks=Locks(),
+            public_url=settings.public_url,
+            lock_wait_s=settings.limits.lock_wait_s,
+            key_ttl=timedelta(hours=settings.limits.key_ttl_h),
+            drain_s=settings.limits.drain_s,
+            metrics=metrics,
+        )
         closing.push_async_callback(service.stop)
         await service.start()
         yield routes.build(
@@ -121,17 +132,3 @@ async def running(settings: Settings, metrics: CollectorRegistry | None = None) 
 
 def _ledger_path(settings: Settings) -> Path:
     return settings.state_dir / "ledger.sqlite"
-
-
-def _service(settings: Settings, accounts: Accounts, clients: Clients, keys: Keys, ledger: SqliteLedger) -> Service:
-    return Service(
-        accounts=accounts,
-        authenticate=clients.authenticate,
-        keys=keys,
-        ledger=ledger,
-        locks=Locks(),
-        public_url=settings.public_url,
-        lock_wait_s=settings.limits.lock_wait_s,
-        key_ttl=timedelta(hours=settings.limits.key_ttl_h),
-        drain_s=settings.limits.drain_s,
-    )

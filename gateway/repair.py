@@ -15,6 +15,7 @@ from gateway.execute.consult import appointment_key, day_key
 from gateway.execute.run import End, Run
 from gateway.ledger import CommandRow, Ledger, LedgerDown, State
 from gateway.locks import CriticalSections, Session
+from gateway.metrics import Metrics
 
 log = logging.getLogger("gateway.repair")
 
@@ -30,8 +31,10 @@ class Repair:
         ledger: Ledger,
         locks: CriticalSections,
         answering: Answering,
+        metrics: Metrics,
     ) -> None:
         self._accounts, self._ledger, self._locks, self._answering = accounts, ledger, locks, answering
+        self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def recover(self) -> None:
@@ -107,4 +110,6 @@ class Repair:
             except LedgerDown:
                 await asyncio.sleep(1.0)
             else:
+                if end.state is not State.REPAIRING:
+                    self._metrics.ended(run.plan.operation, end.state)
                 return

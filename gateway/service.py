@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
+from prometheus_client import CollectorRegistry
+
 from gateway import clock
 from gateway.accounts import OpenAccount
 from gateway.answering import Answering
@@ -20,6 +22,7 @@ from gateway.identifiers import appointment_id, emr_id
 from gateway.keys import Keys
 from gateway.ledger import CommandRow, Ledger, LedgerDown
 from gateway.locks import CriticalSections
+from gateway.metrics import Metrics
 from gateway.reading import Reading
 from gateway.repair import Repair
 from gateway.writing import Work, Writing, store_down
@@ -46,14 +49,16 @@ class Service:
         lock_wait_s: float = 10.0,
         key_ttl: timedelta = timedelta(hours=24),
         drain_s: float = 20.0,
+        metrics: CollectorRegistry | None = None,
     ) -> None:
         self._accounts, self.authenticate = accounts, authenticate
         self._ledger, self._key_ttl, self._drain_s = ledger, key_ttl, drain_s
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
-        self._repair = Repair(accounts, ledger, locks, self._answering)
+        counts = Metrics(metrics or CollectorRegistry())
+        self._repair = Repair(accounts, ledger, locks, self._answering, counts)
         self._writing = Writing(
-            keys, ledger, locks, self._answering, self._repair, lock_wait_s=lock_wait_s, key_ttl=key_ttl
+            keys, ledger, locks, self._answering, self._repair, counts, lock_wait_s=lock_wait_s, key_ttl=key_ttl
         )
         self._purging: asyncio.Task[None] | None = None
 

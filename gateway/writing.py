@@ -27,6 +27,7 @@ from gateway.identifiers import with_emr_ids
 from gateway.keys import Keys
 from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
 from gateway.locks import CriticalSections, Session
+from gateway.metrics import Metrics
 from gateway.repair import Repair
 from gateway.vendor_http import Meter, meter
 from gateway.wire import render_command
@@ -53,12 +54,13 @@ class Writing:
         locks: CriticalSections,
         answering: Answering,
         repair: Repair,
+        metrics: Metrics,
         *,
         lock_wait_s: float,
         key_ttl: timedelta,
     ) -> None:
         self._keys, self._ledger, self._locks = keys, ledger, locks
-        self._answering, self._repair = answering, repair
+        self._answering, self._repair, self._metrics = answering, repair, metrics
         self._lock_wait_s, self._key_ttl = lock_wait_s, key_ttl
         self._running: set[asyncio.Task[Reply]] = set()
         self._leftovers: set[asyncio.Task[None]] = set()
@@ -151,6 +153,7 @@ class Writing:
         task.add_done_callback(self._leftovers.discard)
 
     def _finished(self, work: Work, answer: Answer, spent: Meter) -> Reply:
+        self._metrics.spent(spent)
         extra = (("x-command-id", work.id), ("x-emr-calls", str(spent.calls)))
         return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
 
@@ -235,6 +238,7 @@ class Writing:
                 log.warning("command %s: the store is down", work.id)
                 await asyncio.sleep(1.0)
             else:
+                self._metrics.ended(work.command.operation, state)
                 return
 
     async def dry_run(self, work: Work) -> Reply:
