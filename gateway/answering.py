@@ -30,7 +30,7 @@ class Answering:
         if end.error is not None:
             return self.error(end.error)
         shown = [await self._shown(emr, run, line) for line in run.plan.lines]
-        shown.sort(key=lambda s: (s.change == "cancelled", s.appointment.span.key))
+        shown.sort(key=_place)
         return render_outcome(Outcome(tuple(shown), single, created), "leyr", self.etag)
 
     async def _shown(self, emr: Emr, run: Run, line: Line) -> Shown:
@@ -42,8 +42,8 @@ class Answering:
 
     def preview(self, plan: Plan, command: Command) -> Answer:
         """What would have been answered: nothing was written."""
-        shown = tuple(_foreseen(line) for line in plan.lines)
-        outcome = Outcome(shown, command.single, command.operation == "book")
+        shown = sorted((_foreseen(line) for line in plan.lines), key=_place)
+        outcome = Outcome(tuple(shown), command.single, command.operation == "book")
         return render_outcome(outcome, "leyr", self.etag, dry_run=True)
 
     def digest(self, plan: Plan) -> str:
@@ -66,6 +66,11 @@ class Answering:
         )
         digest = self._keys.hmac("etag", *(part if part is not None else b"\0" for part in seen))
         return f'"{digest[:32]}"'
+
+
+def _place(shown: Shown) -> tuple[bool, tuple[float, float]]:
+    """First the ones that stand, in order of start, then the cancelled ones."""
+    return (shown.change == "cancelled", shown.appointment.span.key)
 
 
 def _foreseen(line: Line) -> Shown:

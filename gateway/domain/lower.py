@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, Slot, Span
-from gateway.domain.steps import Cancel, Chained, Change, Create, Line, MarkSlot, Plan, Step, utc_days
+from gateway.domain.steps import Cancel, Chained, Change, Confirm, Create, Line, MarkSlot, Plan, Step, utc_days
 
 
 class Cycle(Exception):
@@ -23,9 +24,11 @@ class Wish:
     """One appointment of the answer: where it stands, and what is wanted of it."""
 
     chain: str
-    change: Chained
+    change: Chained | Literal["confirmed"]
     expected: Appointment
     before: Appointment | None = None
+    code: str | None = field(default=None, repr=False)
+    """To confirm with."""
     like: Appointment | None = None
     """For one to be created: the appointment that it stands beside."""
     comment: str | None = None
@@ -65,6 +68,7 @@ class Parts:
     moves: list[Move] = field(default_factory=list)
     texts: list[tuple[Step, ...]] = field(default_factory=list)
     cancels: list[tuple[Step | None, Cancel]] = field(default_factory=list)
+    confirms: list[Step] = field(default_factory=list)
     take: list[Step] = field(default_factory=list)
     give: list[Step] = field(default_factory=list)
 
@@ -110,6 +114,9 @@ def _sort_into(parts: Parts, wish: Wish, can: Capabilities) -> None:
         case "updated":
             assert wish.before is not None
             parts.texts.append((Change(chain=wish.chain, before=wish.before, comment=wish.comment),))
+        case "confirmed":
+            assert wish.before is not None
+            parts.confirms.append(Confirm(chain=wish.chain, before=wish.before, code=wish.code))
         case "cancelled":
             parts.cancels.append(_cancellation(wish, can))
         case "kept":
@@ -203,7 +210,7 @@ def _ordered(parts: Parts, can: Capabilities) -> tuple[tuple[Step, ...], ...]:
     # One cancellation goes alone: if the EMR refuses that, nothing has changed yet.
     turned = any(_cancels(layer) for layer in layers)
     stages += [late] if turned else [late[:1], late[1:]]
-    stages.append(give)
+    stages += [parts.confirms, give]
     return tuple(tuple(stage) for stage in stages if stage)
 
 

@@ -11,23 +11,19 @@ from gateway.domain.commands import Command
 from gateway.domain.errors import (
     BadRequest,
     Conflict,
-    GatewayError,
     NotFound,
     PreconditionFailed,
     Problem,
-    first_failing,
 )
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span, Status
 
 if TYPE_CHECKING:
     from gateway.domain.availability import Offer
     from gateway.domain.lower import Wish
+    from gateway.domain.read import Read
 
-Failing = list[tuple[type[GatewayError], Problem]]
-
-
-def _path(command: Command, number: int) -> str:
-    return "appointment_id" if command.single else f"ids/{number}"
+INVALID_STATUS = "INVALID_APPOINTMENT_STATUS"
+NO_TIMESLOTS = ("NO_TIMESLOTS_AVAILABLE", "There is no free time slot for this range and resource.")
 
 
 def not_supported(details: str, path: str | None) -> BadRequest:
@@ -35,7 +31,7 @@ def not_supported(details: str, path: str | None) -> BadRequest:
 
 
 def no_timeslots(path: str | None) -> Problem:
-    return Problem("NO_TIMESLOTS_AVAILABLE", "There is no free time slot for this range and resource.", path)
+    return Problem(*NO_TIMESLOTS, path)
 
 
 def unknown_care_unit(known: Mapping[Kind, Entry | None]) -> None:
@@ -71,28 +67,6 @@ def _belongs(entry: Entry | None, command: Command) -> bool:
     if entry is None:
         return False
     return command.care_unit_id is None or entry.care_unit_id in (None, command.care_unit_id)
-
-
-def missing(command: Command, ids: Sequence[str], found: Mapping[str, Appointment | None]) -> list[Appointment]:
-    """The appointments in the ids' order. Raises for unknown ones (also: of another care unit) and for duplicates."""
-    failing: Failing = []
-    appointments: list[Appointment] = []
-    seen: dict[str, str] = {}
-    for number, id in enumerate(ids):
-        appointment = found.get(id)
-        if appointment is None or command.care_unit_id not in (None, appointment.care_unit_id):
-            kind = NotFound if command.single else BadRequest
-            problem = Problem("INVALID_APPOINTMENT_ID", "There is no such appointment.", _path(command, number))
-            failing.append((kind, problem))
-        elif appointment.id in seen:
-            details = f"It is the same appointment as {seen[appointment.id]}."
-            failing.append((BadRequest, Problem("BAD_INPUT", details, _path(command, number))))
-        else:
-            seen[appointment.id] = _path(command, number)
-            appointments.append(appointment)
-    if failing:
-        raise first_failing(failing)
-    return appointments
 
 
 def stale(command: Command, appointments: Sequence[Appointment], etag: Callable[[Appointment], str]) -> None:
@@ -131,32 +105,20 @@ def unsayable(span: Span | None, can: Capabilities) -> None:
         raise BadRequest(problems=problems)
 
 
-def standing(command: Command, read: Sequence[Appointment], changes: Sequence[str], can: Capabilities) -> None:
+def not_standing(read: Read, number: int, wish: Wish, can: Capabilities) -> None:
     """Only a booked appointment can be moved; a comment can be written unless it is cancelled."""
-    failing: Failing = []
-    for number, (appointment, change) in enumerate(zip(read, changes, strict=True)):
-        if change == "kept":
-            continue
-        if change == "moved":
-            fine = movable(appointment, can)
-            details = "Only a booked appointment can be moved."
-        else:
-            fine = appointment.status is not Status.CANCELLED and appointment.confirms is None
-            details = "The comment of a cancelled appointment can't be changed."
-        if not fine:
-            failing.append((Conflict, invalid_status(details, _path(command, number))))
-    if failing:
-        raise first_failing(failing)
+    appointment = read.found[number]
+    if wish.change == "moved" and not movable(appointment, can):
+        read.fail(number, Conflict, INVALID_STATUS, "Only a booked appointment can be moved.")
+    gone = appointment.status is Status.CANCELLED or appointment.confirms is not None
+    if wish.change == "updated" and gone:
+        read.fail(number, Conflict, INVALID_STATUS, "The comment of a cancelled appointment can't be changed.")
 
 
 def movable(appointment: Appointment, can: Capabilities) -> bool:
     if appointment.confirms is not None:
         return False
     return appointment.status is Status.BOOKED or (can.moves_awaiting and appointment.status is Status.AWAITING)
-
-
-def invalid_status(details: str, path: str | None) -> Problem:
-    return Problem("INVALID_APPOINTMENT_STATUS", details, path)
 
 
 def moves(wishes: Sequence[Wish], can: Capabilities) -> None:
@@ -174,15 +136,18 @@ def moves(wishes: Sequence[Wish], can: Capabilities) -> None:
             )
 
 
-def cancellable(command: Command, read: Sequence[Appointment]) -> None:
-    failing: Failing = []
-    for number, appointment in enumerate(read):
+def not_cancellable(read: Read) -> None:
+    for number, appointment in read.found.items():
         open_ = appointment.status in (Status.BOOKED, Status.AWAITING) and appointment.confirms is None
         if not open_ and appointment.status is not Status.CANCELLED:
             details = "Only an appointment that is booked or awaits its confirmation can be cancelled."
-            failing.append((Conflict, invalid_status(details, _path(command, number))))
-    if failing:
-        raise first_failing(failing)
+            read.fail(number, Conflict, INVALID_STATUS, details)
+
+
+def not_booked(read: Read) -> None:
+    for number, appointment in read.found.items():
+        if appointment.status is not Status.BOOKED or appointment.confirms is not None:
+            read.fail(number, Conflict, INVALID_STATUS, "Only booked appointments can be rescheduled.")
 
 
 def held_slots(before: Appointment | None, where: Offer | None) -> tuple[Slot, ...]:

@@ -12,23 +12,24 @@ from gateway.domain.availability import Offer, offer, without
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.commands import Command, Reschedule
 from gateway.domain.compare import placed, same_text
-from gateway.domain.errors import BadRequest, Conflict, Problem, first_failing
+from gateway.domain.errors import BadRequest, Problem
 from gateway.domain.lower import Cycle, Wish, lower, resource_days
 from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
 from gateway.domain.questions import Claim, FindFreeTime, Planning, Question, ReadCalendar
-from gateway.domain.refusals import Failing
+from gateway.domain.read import Read
 from gateway.domain.steps import Plan
 from gateway.domain.tiling import Ambiguous, Fit, NoTiling, Standing, TooMany, fit_slots, fit_windows
 
 SHARED = ("patient_id", "resource_id", "healthcare_service_id", "care_unit_id")
 
 
-def reschedule(command: Command, intent: Reschedule, read: Sequence[Appointment], can: Capabilities) -> Planning:
+def reschedule(command: Command, intent: Reschedule, read: Read, can: Capabilities) -> Planning:
     refusals.comment(intent.comment, can, writes=True)
     refusals.unsayable(intent.span, can)
-    _all_booked(read)
-    _all_alike(read)
-    own = sorted(read, key=lambda a: a.span.key)
+    refusals.not_booked(read)
+    read.refuse()
+    _all_alike(read.appointments)
+    own = sorted(read.appointments, key=lambda a: a.span.key)
     resource_id = intent.resource_id or own[0].resource_id
     _can_place(can)
     held = resource_days(resource_id, intent.span)
@@ -37,16 +38,6 @@ def reschedule(command: Command, intent: Reschedule, read: Sequence[Appointment]
     yield (Claim(resource_days=tuple(sorted(held))),)
     free, others = yield from _ask(intent.span, resource_id, own, can)
     return _best(command, intent, own, resource_id, free, others, can)
-
-
-def _all_booked(read: Sequence[Appointment]) -> None:
-    failing: Failing = [
-        (Conflict, refusals.invalid_status("Only booked appointments can be rescheduled.", f"ids/{number}"))
-        for number, appointment in enumerate(read)
-        if appointment.status is not Status.BOOKED or appointment.confirms is not None
-    ]
-    if failing:
-        raise first_failing(failing)
 
 
 def _all_alike(read: Sequence[Appointment]) -> None:
@@ -176,8 +167,8 @@ def _wishes(
 
 
 def _own_slots(wish: Wish, known: dict[str, Slot]) -> tuple[Slot, ...]:
-    if wish.before is None or wish.change == "created":
-        return ()
+    if wish.before is None or (wish.change == "cancelled" and wish.before.code_to_cancel):
+        return ()  # Until its code comes, a surplus keeps its time.
     return tuple(known[id] for id in wish.before.slot_ids if id in known)
 
 

@@ -213,9 +213,9 @@ def test_every_failing_id_is_named_and_the_first_one_decides(can):
 def test_ids_that_want_the_same_time_of_the_new_resource_both_fail():
     model = a_day(CAN, booked("a", 0, 60), booked("b", 30, 60, resource_id="r2"), booked("c", 90, 120))
     error = refused(
-        model, Update(("a", "b", "c"), resource_id="r2"), BadRequest, ["NO_TIMESLOTS_AVAILABLE"], single=False
+        model, Update(("a", "b", "c"), resource_id="r2"), BadRequest, ["NO_TIMESLOTS_AVAILABLE"] * 2, single=False
     )
-    assert [p.path for p in error.problems] == ["ids/0"]
+    assert [p.path for p in error.problems] == ["ids/0", "ids/1"]
     model = a_day(CAN, booked("a", 0, 60), booked("b", 30, 60), booked("c", 90, 120))
     error = refused(
         model, Update(("a", "b", "c"), resource_id="r2"), BadRequest, ["NO_TIMESLOTS_AVAILABLE"] * 2, single=False
