@@ -1,0 +1,38 @@
+"""The gateway against its own description: whatever is sent, no 500, and nothing that `/openapi.json` does not promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_killed import process
+from tests.live.processes import free_port
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+SCHEMATHESIS = Path(sys.executable).with_name("st")
+
+
+@pytest.mark.parametrize("examples", [15])
+def test_no_request_gets_an_answer_that_the_description_does_not_promise(tmp_path, examples):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {"PORT": str(port), "STATE_DIR": str(tmp_path / "state")}
+    with process(tmp_path, "gateway", (f"{url}/readyz", 200), "serve", "--demo", **environment):
+        found = subprocess.run(
+            [
+                *(str(SCHEMATHESIS), "--config-file", str(CONFIG), "run", f"{url}/openapi.json"),
+                *("-H", "x-leyr-client-id: demo", "-H", "x-leyr-client-secret: demo-secret"),
+                *("--phases", "examples,coverage,fuzzing", "--max-examples", str(examples)),
+                *("--generation-database", "none", "--no-color"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=150,
+            check=False,
+        )
+    told = found.stdout.decode()
+    assert found.returncode == 0, told[-6000:] + found.stderr.decode()[-1000:]
+    assert "Test cases:" in told
