@@ -106,7 +106,8 @@ class Repair:
         while True:
             try:
                 answer = await self._answering.answer(run.emr, run, end, single=single, created=created)
-                await self._ledger.settle(id, end.state, answer, clock.now())
+                steps = run.closing() if end.state.settled else ()
+                await self._ledger.settle(id, end.state, answer, clock.now(), steps=steps)
             except LedgerDown:
                 await asyncio.sleep(1.0)
             else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ from gateway.execute.run import End, Run
 from gateway.frames import frames
 from gateway.identifiers import with_emr_ids
 from gateway.keys import Keys
-from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
+from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State, StepRow
 from gateway.locks import CriticalSections, Session
 from gateway.metrics import Metrics
 from gateway.repair import Repair
@@ -68,10 +68,13 @@ class Writing:
     async def write(self, work: Work) -> Reply:
         """The answer, or where to ask for it once the client's wait is over."""
         # The key is claimed inside the task, too: a client that hangs up leaves no command behind that nobody runs.
-        task = asyncio.create_task(self._begun(work))
+        begun = asyncio.Event()
+        task = asyncio.create_task(self._begun(work, begun))
         task.add_done_callback(_heard)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # Whoever does not want to wait is told where to ask, and there must be something to be found there.
+        await begun.wait()
         done, _ = await asyncio.wait({task}, timeout=work.circumstances.wait_s)
         return task.result() if done else await self._pending(work)
 
@@ -82,8 +85,11 @@ class Writing:
         for task in (*self._running, *self._leftovers):
             task.cancel()
 
-    async def _begun(self, work: Work) -> Reply:
-        known = await self._begin(work)
+    async def _begun(self, work: Work, begun: asyncio.Event) -> Reply:
+        try:
+            known = await self._begin(work)
+        finally:
+            begun.set()
         return await self._command(work) if known is None else self._replayed(known, work)
 
     async def _begin(self, work: Work) -> CommandRow | None:
@@ -221,7 +227,8 @@ class Writing:
     async def _settle(self, work: Work, run: Run, end: End, answer: Answer, held: Session) -> None:
         log.info("command %s: %s ended %s", work.id, work.command.operation, end.state)
         release = end.state is State.REFUSED and not end.sent
-        await self._settled(work, end.state, answer, release_key=release)
+        steps = run.closing() if end.state.settled else ()
+        await self._settled(work, end.state, answer, release_key=release, steps=steps)
         if end.state is State.REPAIRING:
             self._repair.take_over(work.id, run, work.command.single, work.command.operation == "book", held)
 
@@ -229,11 +236,13 @@ class Writing:
         """A refusal before any write is not remembered under its key."""
         await self._settled(work, State.REFUSED, answer, release_key=True)
 
-    async def _settled(self, work: Work, state: State, answer: Answer, *, release_key: bool) -> None:
+    async def _settled(
+        self, work: Work, state: State, answer: Answer, *, release_key: bool, steps: Sequence[StepRow] = ()
+    ) -> None:
         """Written down before anybody is told; a store that is down is waited for, as long as the command lives."""
         while True:
             try:
-                await self._ledger.settle(work.id, state, answer, clock.now(), release_key=release_key)
+                await self._ledger.settle(work.id, state, answer, clock.now(), release_key=release_key, steps=steps)
             except LedgerDown:
                 log.warning("command %s: the store is down", work.id)
                 await asyncio.sleep(1.0)

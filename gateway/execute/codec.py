@@ -81,6 +81,11 @@ def dump_receipt(receipt: Receipt, appointment_id: str | None) -> bytes:
     return json.dumps({"receipt": body, "appointment_id": appointment_id}).encode()
 
 
+def dump_id(appointment_id: str | None) -> bytes:
+    """All that is kept of a step once its command is settled."""
+    return json.dumps({"appointment_id": appointment_id}).encode()
+
+
 def load_receipt(payload: bytes) -> Receipt:
     return _RECEIPT.validate_python(json.loads(payload)["receipt"])
 

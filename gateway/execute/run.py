@@ -273,6 +273,12 @@ class Run:
             else:
                 return
 
+    def closing(self) -> list[StepRow]:
+        """The steps as they are kept of a settled command: what was done to whom, and how it ended."""
+        return [
+            StepRow(n, at.state, at.step.kind, codec.dump_id(at.appointment_id)) for n, at in enumerate(self.progress)
+        ]
+
     def _row(self, n: int) -> StepRow:
         at = self.progress[n]
         payload = b""

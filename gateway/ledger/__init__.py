@@ -119,8 +119,10 @@ class Ledger(Protocol):
         *,
         release_key: bool = False,
         lineage: Sequence[tuple[str, str, str]] = (),
+        steps: Sequence[StepRow] = (),
     ) -> None:
-        """Write how it stands. With a settled `state`, payload and receipts are erased: only the answer is kept."""
+        """Write how it stands. With a settled `state`, payload and receipts are erased: only the answer is kept, and
+        `steps`, without what they hold of the appointments but their ids."""
         ...
 
     async def command(self, id: str, client: str) -> CommandRow | None: ...

@@ -120,6 +120,7 @@ class SqliteLedger:
         *,
         release_key: bool = False,
         lineage: Sequence[tuple[str, str, str]] = (),
+        steps: Sequence[StepRow] = (),
     ) -> None:
         """`answer` replaces the one before, also if it is `None`. Raises `LookupError` for an unknown command.
 
@@ -134,6 +135,7 @@ class SqliteLedger:
             )
             if state.settled:
                 _erase(db, number)
+            self._rows.put_steps(db, number, id, steps)
             if release_key:
                 db.execute("UPDATE commands SET key = NULL WHERE number = ?", (number,))
             self._record(db, lineage)

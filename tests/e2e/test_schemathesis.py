@@ -1,4 +1,4 @@
-"""The gateway against its own description: whatever is sent, no 500, and nothing that `/openapi.json` does not promise."""
+"""The gateway against its own description: no 500, and no answer that `/openapi.json` does not promise."""
 
 from __future__ import annotations
 
