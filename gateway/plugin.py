@@ -17,11 +17,13 @@ from gateway.port import (
     Throttled,
     Vendor,
 )
-from gateway.vendor_auth import ApiKey, Basic, Bearer
-from gateway.vendor_http import Door, VendorHttp
+from gateway.smart_backend import SmartBackend
+from gateway.vendor_auth import ApiKey, Basic, Bearer, ClientCredentials
+from gateway.vendor_http import TOKEN_REQUEST, Door, VendorHttp
 
 __all__ = [
     "PLUGIN_API",
+    "TOKEN_REQUEST",
     "Account",
     "ApiKey",
     "Appointment",
@@ -30,6 +32,7 @@ __all__ = [
     "Cancel",
     "Capabilities",
     "Change",
+    "ClientCredentials",
     "Confirm",
     "Create",
     "Discard",
@@ -47,6 +50,7 @@ __all__ = [
     "Receipt",
     "Refused",
     "Slot",
+    "SmartBackend",
     "Span",
     "Status",
     "Support",

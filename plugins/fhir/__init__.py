@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import httpx
-
-from gateway.plugin import Account, Basic, Bearer, Emr, Vendor, hookimpl
+from gateway.plugin import Account, Emr, Vendor, hookimpl
+from plugins.fhir.credentials import credentials
 from plugins.fhir.declared import FULL
 from plugins.fhir.emr import FhirEmr
 from plugins.fhir.problems import problem
@@ -24,16 +23,8 @@ def emr_open(account: Account) -> Emr:
     assert isinstance(settings, Settings)
     http = account.door.http(
         base_url=settings.base_url,
-        auth=_auth(settings),
+        auth=credentials(settings),
         headers={"Accept": "application/fhir+json"},
         problem=problem,
     )
     return FhirEmr(http, settings)
-
-
-def _auth(settings: Settings) -> httpx.Auth | None:
-    if settings.auth == "basic" and settings.user is not None and settings.password is not None:
-        return Basic(settings.user, settings.password)
-    if settings.auth == "bearer" and settings.token is not None:
-        return Bearer(settings.token)
-    return None

@@ -7,12 +7,23 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from gateway.plugin import SmartBackend
+
 IDENTIFIERS = {
     "se_personal_number": "http://electronichealth.se/identifier/personnummer",
     "no_personal_number": "urn:oid:2.16.578.1.12.4.1.4.1",
     "hsa_id": "urn:oid:1.2.752.29.4.19",
     "nhs_number": "https://fhir.nhs.uk/Id/nhs-number",
 }
+
+NEEDED = {
+    "none": (),
+    "basic": ("user", "password"),
+    "bearer": ("token",),
+    "client_credentials": ("token_url", "client_id", "client_secret"),
+    "smart_backend": ("client_id", "private_key", "scope"),
+}
+"""What each kind of credentials can't do without."""
 
 ResourceType = Literal["Practitioner", "PractitionerRole", "Location", "Device"]
 
@@ -23,10 +34,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
-    auth: Literal["none", "basic", "bearer"] = "none"
+    auth: Literal["none", "basic", "bearer", "client_credentials", "smart_backend"] = "none"
     user: str | None = None
     password: SecretStr | None = None
     token: SecretStr | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    client_auth: Literal["basic", "post"] = "basic"
+    """How a token request bears the secret: as HTTP Basic, or in its form."""
+    private_key: SecretStr | None = None
+    """PEM: RSA of 2048 bits or more (RS384), or EC P-384 (ES384)."""
+    key_id: str | None = None
+    """The key's `kid` in the key set that was registered with the server."""
+    token_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    """The token endpoint; SMART's is discovered if it is left out."""
+    scope: str | None = None
     zone: str = "UTC"
     """IANA zone of the care units: times are answered with its offset."""
     resources: tuple[ResourceType, ...] = Field(default=("Practitioner",), min_length=1)
@@ -62,10 +84,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        if self.auth == "basic" and (self.user is None or self.password is None):
-            raise ValueError("auth = basic needs user and password")
-        if self.auth == "bearer" and self.token is None:
-            raise ValueError("auth = bearer needs token")
+        missing = [name for name in NEEDED[self.auth] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"auth = {self.auth} needs {' and '.join(missing)}")
+        if self.private_key is not None:
+            SmartBackend(self.base_url, "", self.private_key, "")  # an unusable key is told at once
         if self.care_units == "Location" and "Location" in self.resources:
             raise ValueError('a Location is either the resource or the care unit: set care_units = "none"')
         return self

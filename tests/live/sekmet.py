@@ -60,9 +60,9 @@ def running(venv: Path, folder: Path, **more: Any) -> Iterator[str]:
 class Clinic:
     """One care unit of its own with two practitioners, a service, two patients, and half-hour slots 08:00–16:00."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, auth: tuple[str, str] | None = None) -> None:
         self.base = base
-        self.http = httpx.Client(base_url=base, timeout=20)
+        self.http = httpx.Client(base_url=base, timeout=20, auth=auth)
         self.prefix = f"c{next(_clinics)}"
         self.unit, self.service = f"{self.prefix}-unit", f"{self.prefix}-visit"
         self.anna, self.bo = f"Practitioner/{self.prefix}-anna", f"Practitioner/{self.prefix}-bo"

@@ -21,6 +21,9 @@ BASE = {"base_url": "https://fhir.example.org/r4"}
         {"zone": "Europe/Nowhere"},
         {"auth": "basic", "user": "u"},
         {"auth": "bearer"},
+        {"auth": "client_credentials", "client_id": "c", "client_secret": "s"},
+        {"auth": "smart_backend", "client_id": "c", "scope": "system/*.rs"},
+        {"auth": "smart_backend", "client_id": "c", "scope": "system/*.rs", "private_key": "no key"},
         {"resources": []},
         {"resources": ["Patient"]},
         {"resources": ["Location"]},
@@ -37,6 +40,11 @@ def test_secrets_do_not_show():
     settings = Settings.model_validate({**BASE, "auth": "bearer", "token": "sesame", "password": "open"})
     assert "sesame" not in repr(settings)
     assert "open" not in repr(settings)
+
+
+def test_what_the_credentials_lack_is_named():
+    with pytest.raises(ValidationError, match="client_credentials needs token_url and client_secret"):
+        Settings.model_validate({**BASE, "auth": "client_credentials", "client_id": "c"})
 
 
 def test_a_trailing_slash_makes_no_other_server():
