@@ -162,12 +162,22 @@ class Service:
         self, principal: Principal, *, key: str | None, appointment: str | None, unsettled: bool
     ) -> Sequence[CommandRow]:
         hashed = None if key is None else self._writing.key_of(principal, key)
+        client = principal.client_id
         try:
-            return await self._ledger.commands(
-                principal.client_id, key=hashed, appointment=appointment, unsettled=unsettled
-            )
+            if appointment is not None:
+                return await self._concerning(client, appointment)
+            return await self._ledger.commands(client, key=hashed, unsettled=unsettled)
         except LedgerDown:
             raise store_down() from None
+
+    async def _concerning(self, client: str, appointment: str) -> Sequence[CommandRow]:
+        """The commands that touched the appointment, under whichever of its ids it had then."""
+        ids = {appointment}
+        for tenant in {a.emr.tenant for (owner, _), a in self._accounts.items() if owner == client}:
+            newest = (await self._ledger.successors(tenant, [appointment])).get(appointment, appointment)
+            ids |= {newest, *await self._ledger.ancestors(tenant, newest)}
+        found = {row.id: row for id in ids for row in await self._ledger.commands(client, appointment=id)}
+        return sorted(found.values(), key=lambda row: row.created_at, reverse=True)
 
     def etag(self, appointment: Appointment) -> str:
         return self._answering.etag(appointment)

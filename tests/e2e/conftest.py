@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from gateway.app import running
+from gateway.app import metrics_registry, running
 from gateway.settings import load
 
 ZONE = ZoneInfo("Europe/Stockholm")
@@ -164,7 +164,7 @@ def config(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def started(config: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with (
-        running(load({}, config=config)) as app,
+        running(load({}, config=config), metrics_registry()) as app,
         httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://gateway.test") as http,
     ):
         yield http
