@@ -59,6 +59,8 @@ Stretch = tuple[str, str]
 
 
 def _record(clinic: Clinic, ref: str) -> sqlite3.Row:
+    if not clinic.personality.slot_records:
+        raise Fault(405, "NOT_POSSIBLE")
     row = clinic.row(f"{SELECT} AND l.ref = ?", ref)
     if row is None:
         raise Fault(404, "UNKNOWN_REF")

@@ -1,0 +1,29 @@
+"""For plugin authors: what holds a plugin to the port. It needs pytest and pytest-asyncio; no gateway imports it."""
+
+import pytest
+
+# Before they are imported, so that a failing assertion shows what it compared.
+pytest.register_assert_rewrite(
+    "gateway.testing.cases", "gateway.testing.contract", "gateway.testing.practice", "gateway.testing.watched"
+)
+
+from gateway.testing.claims import case  # noqa: E402
+from gateway.testing.contract import EmrContract  # noqa: E402
+from gateway.testing.fake import MemoryLedger, door  # noqa: E402
+from gateway.testing.faults import FAULTS, Fault, Faulty, without_waiting  # noqa: E402
+from gateway.testing.practice import Practice  # noqa: E402
+from gateway.testing.world import CodeService, World  # noqa: E402
+
+__all__ = [
+    "FAULTS",
+    "CodeService",
+    "EmrContract",
+    "Fault",
+    "Faulty",
+    "MemoryLedger",
+    "Practice",
+    "World",
+    "case",
+    "door",
+    "without_waiting",
+]

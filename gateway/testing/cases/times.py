@@ -1,0 +1,84 @@
+"""Instants are instants, whatever clock they are told by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.domain.model import Appointment, Span
+from gateway.domain.steps import Change
+from gateway.testing.cases.refused import refused
+from gateway.testing.claims import case
+from gateway.testing.practice import Practice
+
+ELSEWHERE = timezone(timedelta(hours=-9, minutes=-30))
+QUARTER = timedelta(minutes=15)
+
+
+class TimeCases:
+    @case("create")
+    async def test_a_time_is_the_same_by_whatever_offset_it_is_said(self, at: Practice) -> None:
+        for place, zone in enumerate((UTC, ELSEWHERE)):
+            opening = at.openings[place]
+            made = await at.book(_said(opening, zone))
+            assert made.span.same(opening)
+
+    @case("move")
+    async def test_a_change_is_to_the_same_time_by_whatever_offset_it_is_said(self, at: Practice) -> None:
+        made, opening = await at.book(0), at.openings[1]
+        now = await at.carry_out(await at.changing(made, span=_said(opening, ELSEWHERE)))
+        assert now.span.same(opening)
+
+    @case()
+    async def test_beyond_a_clock_change_the_instant_is_kept_and_the_offset_is_not(self, at: Practice) -> None:
+        before, there = await at.book(0), at.world.beyond_clock_change
+        if there is None:
+            zone = before.start.tzinfo or UTC
+            if next(clock_changes(zone, at.day.start), None) is not None:
+                pytest.fail("the world has no beyond_clock_change, though the practice's clock changes")
+            pytest.skip("the practice's clock never changes")
+        moved = at.can.move != "none"
+        now = await at.carry_out(await at.changing(before, span=there)) if moved else await at.book(there)
+        assert now.span.same(there)
+        assert now.start.utcoffset() != before.start.utcoffset(), "times must be told in the practice's zone"
+
+    @case("local_zone")
+    async def test_an_hour_that_the_clock_shows_twice_is_refused(self, at: Practice) -> None:
+        zone, made = ZoneInfo(at.can.local_zone or ""), await at.book()
+        for change in clock_changes(zone, at.day.start):
+            before, after = ((change + apart).astimezone(zone).utcoffset() for apart in (-QUARTER, QUARTER))
+            assert before is not None
+            assert after is not None
+            if after < before:
+                for start in (change - 2 * QUARTER, change + QUARTER):
+                    await _refused_at(at, made, Span(start, start + QUARTER))
+        assert await at.there(made.id) == made
+
+
+async def _refused_at(at: Practice, made: Appointment, twice: Span) -> None:
+    if at.can.move != "none":
+        step = Change(chain=made.id, before=made, span=twice, new_id=at.can.move == "new_id")
+        await refused(at.send(step), "invalid")
+    if at.can.create:
+        free = await at.creation(at.openings[1])
+        await refused(at.send(replace(free, span=twice, slots=())), "invalid")
+
+
+def clock_changes(zone: tzinfo, after: datetime) -> Iterator[datetime]:
+    """The instants, in UTC and to the hour, at which the zone's offset changes in the year after."""
+    hour = after.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    known = hour.astimezone(zone).utcoffset()
+    for _ in range(366 * 24):
+        hour += timedelta(hours=1)
+        offset = hour.astimezone(zone).utcoffset()
+        if offset != known:
+            known = offset
+            yield hour
+
+
+def _said(span: Span, zone: tzinfo) -> Span:
+    return Span(span.start.astimezone(zone), span.end.astimezone(zone))
