@@ -263,7 +263,12 @@ def _meet(holder: Held | None, move: Move) -> bool:
 def _lines(wishes: Sequence[Wish]) -> tuple[Line, ...]:
     """First the ones that stand, in order of start, then the cancelled ones."""
     ordered = sorted(wishes, key=lambda w: (w.change == "cancelled", w.expected.span.key))
-    return tuple(Line(chain=w.chain, change=w.change, expected=w.expected, before=w.before) for w in ordered)
+    return tuple(Line(chain=w.chain, change=_told(w.change), expected=w.expected, before=w.before) for w in ordered)
+
+
+def _told(change: Chained | Literal["confirmed"]) -> Chained:
+    """A client is told of a confirmation as of any other update."""
+    return "updated" if change == "confirmed" else change
 
 
 def days(wishes: Iterable[Wish]) -> tuple[tuple[str, str], ...]:

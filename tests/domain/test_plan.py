@@ -13,6 +13,7 @@ from gateway.domain.commands import Book, Cancel, Command, Confirm, Reschedule, 
 from gateway.domain.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from gateway.domain.model import Status
 from gateway.domain.plan import plan
+from gateway.execute import codec
 from tests.model import CAN, Model, at, booked, grid, minutes, no_etag, span
 
 IN_PLACE = CAN
@@ -451,3 +452,11 @@ def test_law_no_other_way_costs_less(world):
     )
     got = (model.calls["cancel"], model.calls["create"], moved, sum(model.calls.values()))
     assert got == min(alternatives(model, intent, own))
+
+
+def test_a_confirmation_is_told_as_an_update_and_can_be_stored():
+    model = a_day(CAN, replace(booked("asked", 150, 180), status=Status.AWAITING, confirmed=False))
+    made_plan = made(model, Confirm("asked", "123456"))
+    assert [line.change for line in made_plan.lines] == ["updated"]
+    stored = codec.load(codec.dump(made_plan, standard="leyr", single=True, created=False, claims=("asked",)))
+    assert stored.plan().stages[0][0].code == "123456"
