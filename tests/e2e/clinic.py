@@ -33,7 +33,10 @@ class Staff:
     written: dict[str, list[str]] = field(default_factory=dict)
     """The gateway's writes, by personality: `PATCH /bookings/B1`."""
     acts: dict[tuple[str, int], Act] = field(default_factory=dict)
-    """What the staff does just before the gateway's n-th write (from 1) to the EMR of a personality."""
+    """What the staff does just before the gateway's n-th write (from 1) to the EMR of a personality, when the earlier
+    ones have ended."""
+    flying: dict[str, int] = field(default_factory=dict)
+    """How many of the gateway's writes are on their way, by personality."""
 
     def build(self, state_dir: Path) -> Starlette:
         self.app = build_app(state_dir, late_s=LATE_S)
@@ -62,26 +65,40 @@ class Staff:
     async def stage(self, api: Api, id: str, stage: str) -> None:
         await self.does(api, "POST", "/_control", stages={id: stage})
 
-    async def seen(self, request: list[str]) -> None:
-        method, path = request
-        _, personality, _, what = path.split("/", 3)
-        if method == "GET" or what == "_control":
-            return
+    async def fails(self, api: Api, trouble: str | None, writes: int = 1000) -> None:
+        """From now on the gateway's writes run into trouble."""
+        await self.does(api, "POST", "/_control", fail_writes=trouble, writes=writes)
+
+    async def seen(self, method: str, personality: str, what: str) -> None:
         written = self.written.setdefault(personality, [])
         written.append(f"{method} /{what}")
         act = self.acts.pop((personality, len(written)), None)
         if act is not None:
+            while self.flying.get(personality):
+                await asyncio.sleep(0.001)
             await act()
+
+    def fly(self, personality: str, by: int) -> None:
+        self.flying[personality] = self.flying.get(personality, 0) + by
 
 
 class _Seen:
+    """What stands between the gateway and the EMR."""
+
     def __init__(self, app: Any, staff: Staff) -> None:
         self._app, self._staff = app, staff
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and not any(name == b"x-staff" for name, _ in scope["headers"]):
-            await self._staff.seen([scope["method"], scope["path"]])
-        await self._app(scope, receive, send)
+        staffs = scope["type"] != "http" or any(name == b"x-staff" for name, _ in scope["headers"])
+        if staffs or scope["method"] == "GET":
+            return await self._app(scope, receive, send)
+        _, personality, _, what = scope["path"].split("/", 3)
+        await self._staff.seen(scope["method"], personality, what)
+        self._staff.fly(personality, 1)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._staff.fly(personality, -1)
 
 
 def staff_of(monkeypatch: pytest.MonkeyPatch) -> Staff:
