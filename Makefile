@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 SEKMET_VENV ?= .venv-sekmet
-export SEKMET_VENV
+MEDPLUM_HOME ?= .cache/medplum
+export SEKMET_VENV MEDPLUM_HOME
 
 IN := $(VENV)/bin/python
 PIP_FLAGS := --quiet --disable-pip-version-check
@@ -26,13 +27,13 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
 
-# Against real servers, on loopback.
-live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp
+# Against real servers, on loopback; needs Node.js 20 and npm, too.
+live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(MEDPLUM_HOME)/stamp
 	$(IN) -m pytest -m live tests/live
 
 # What was written by a running gateway (.state) stays.
 clean:
-	rm -rf $(VENV) $(SEKMET_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(SEKMET_VENV) $(MEDPLUM_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -52,4 +53,11 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
 $(SEKMET_VENV)/stamp: tests/live/sekmet.lock | $(VENV)/bin/python
 	$(PYTHON) -m venv $(SEKMET_VENV)
 	$(SEKMET_VENV)/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r tests/live/sekmet.lock
+	@touch $@
+
+$(MEDPLUM_HOME)/stamp: $(wildcard tests/live/medplum/*)
+	@command -v npm >/dev/null || { echo 'Node.js 20 with npm is needed to run Medplum'"'"'s FHIR router' >&2; exit 1; }
+	mkdir -p $(MEDPLUM_HOME)
+	cp tests/live/medplum/* $(MEDPLUM_HOME)
+	cd $(MEDPLUM_HOME) && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.plugin import Entry, Kind, Refused, VendorHttp
 from plugins.fhir import words
-from plugins.fhir.search import Found, search
+from plugins.fhir.search import Found, completed, search
 from plugins.fhir.settings import Settings
 
 
@@ -73,6 +73,8 @@ async def scheduled(http: VendorHttp, settings: Settings, id: str | None = None)
     unit are said to be there."""
     only = [] if id is None else [("actor", id)]
     found = await _found(http, settings, "Schedule", [*only, ("_include", "Schedule:actor")])
+    named = [r for body in found.of("Schedule") for r in words.actors(body, settings, "actor")]
+    found = await completed(http, settings.base_url, found, named, settings.resources)
     units: dict[str, set[str | None]] = {}
     for schedule in found.of("Schedule"):
         listed = words.actors(schedule, settings, "actor")

@@ -31,6 +31,7 @@ from gateway.plugin import (
 )
 from plugins.fhir import directories, patches, slots, words
 from plugins.fhir.declared import JSON_PATCH, declared, narrowed
+from plugins.fhir.learned import Learned
 from plugins.fhir.problems import resource
 from plugins.fhir.search import batches, search
 from plugins.fhir.settings import Settings
@@ -45,6 +46,7 @@ class FhirEmr(Emr):
         super().__init__(declared(settings), str(httpx.URL(settings.base_url)))
         self._http = http
         self._settings = settings
+        self.learned = Learned()
 
     # -- reads -------------------------------------------------------------------------------------------------
 
@@ -75,7 +77,7 @@ class FhirEmr(Emr):
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         if wanted.resource_id is not None and words.split(wanted.resource_id, self._settings.resources) is None:
             return FreeTime("slots")
-        return await slots.free(self._http, self._settings, wanted, self.calendar)
+        return await slots.free(self._http, self._settings, self.learned, wanted, self.calendar)
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
         return await directories.all_of(self._http, self._settings, kind)
@@ -109,10 +111,14 @@ class FhirEmr(Emr):
         return None if body is None else slots.state(slot, body, self._settings)
 
     async def probe(self) -> Capabilities:
-        """The statement needs no credentials; the count of free slots does."""
+        """The statement needs no credentials; to see a slot does, and it can be tried whether versions are heeded."""
         statement = await self._http.read("/metadata", _body)
-        await self._http.read("/Slot", _body, params=[("status", "free"), ("_summary", "count")])
-        return narrowed(self.capabilities, statement)
+        can = narrowed(self.capabilities, statement)
+        shown = await self._http.read("/Slot", _body, params=[("status", "free"), ("_count", "1")])
+        for entry in (shown.get("entry") or ())[:1] if can.slot_records else ():
+            slot = entry["resource"]
+            await self.learned.lock(self._http, "Slot", str(slot["id"]), words.version_of(slot))
+        return can
 
     # -- writes ------------------------------------------------------------------------------------------------
 
@@ -137,21 +143,20 @@ class FhirEmr(Emr):
         return await self._http.write("POST", "/Appointment", self._receipt, content=content, headers=headers)
 
     async def mark_slot(self, step: MarkSlot) -> Receipt:
-        id = step.slot.id
+        id, version = step.slot.id, step.slot.version
         if id is None or not words.is_id(id):
             raise Refused("invalid", "not a slot record")
-        headers = _patching(step.slot.version)
-        content = _encoded(patches.marking(step))
+        await self.learned.lock(self._http, "Slot", id, version)
         try:
             return await self._http.write(
                 "PATCH",
                 f"/Slot/{id}",
                 lambda response: Receipt(slot=slots.marked(step, response, self._settings), id=id),
-                content=content,
-                headers=headers,
+                content=_encoded([*self.learned.guard(version), *patches.marking(step)]),
+                headers=_patching(version),
             )
         except Refused as no:
-            if no.reason == "invalid":  # the test of its status failed
+            if no.reason == "invalid":  # a test failed: it is another version or in another state
                 raise Refused("stale", emr_code=no.emr_code) from no
             raise
 
@@ -179,13 +184,25 @@ class FhirEmr(Emr):
         return sorted((a for a in read if a is not None), key=lambda a: (a.span.key, a.id))
 
     async def _patch(self, before: Appointment, ops: Sequence[patches.Op]) -> Receipt:
-        return await self._http.write(
-            "PATCH",
-            f"/Appointment/{before.id}",
-            self._receipt,
-            content=_encoded(ops),
-            headers=_patching(before.version),
-        )
+        await self.learned.lock(self._http, "Appointment", before.id, before.version)
+        guard = self.learned.guard(before.version)
+        try:
+            return await self._http.write(
+                "PATCH",
+                f"/Appointment/{before.id}",
+                self._receipt,
+                content=_encoded([*guard, *ops]),
+                headers=_patching(before.version),
+            )
+        except Refused as no:
+            if guard and no.reason == "invalid" and await self._is_another_version(before):
+                raise Refused("stale", emr_code=no.emr_code) from no
+            raise
+
+    async def _is_another_version(self, before: Appointment) -> bool:
+        """Where a patch tests the version itself, a test that fails and a value that is refused look the same."""
+        body = await self._one("Appointment", before.id)
+        return body is None or words.version_of(body) != before.version
 
     def _receipt(self, response: httpx.Response) -> Receipt:
         """The appointment where the server answers with it, else only its id (and for a booking at least that)."""

@@ -9,7 +9,7 @@ import httpx
 
 from gateway.plugin import MaybeDone, VendorHttp
 from plugins.fhir.problems import resource
-from plugins.fhir.words import Json
+from plugins.fhir.words import Json, split
 
 STRICT = {"Prefer": "handling=strict", "Cache-Control": "no-cache"}
 """An unknown parameter must not quietly widen a search, and a result must not be one from a minute ago."""
@@ -32,6 +32,9 @@ class Found:
             if "id" in body:
                 self.by_reference[f"{body['resourceType']}/{body['id']}"] = body
 
+    def merge(self, other: Found) -> None:
+        self.by_reference |= other.by_reference
+
     def of(self, kind: str) -> Iterator[Json]:
         return (body for body in self.by_reference.values() if body["resourceType"] == kind)
 
@@ -43,10 +46,16 @@ async def search(http: VendorHttp, base_url: str, kind: str, params: Params) -> 
     """Every page of `GET /{kind}?params`. Raises EmrError."""
     found = Found()
     bundle = await http.read(f"/{kind}", page, params=list(params), headers=STRICT)
+    link = next_link(bundle, base_url)
+    if link is None and _is_cut(bundle, kind):
+        whole = [*(p for p in params if p[0] != "_count"), ("_count", bundle["total"])]
+        bundle = await http.read(f"/{kind}", page, params=whole, headers=STRICT)
+        link = next_link(bundle, base_url)
+        if link is None and _is_cut(bundle, kind):
+            raise MaybeDone("a search shows less than it says to have found")
     asked = set[str]()
     while True:
         found.add(bundle)
-        link = next_link(bundle, base_url)
         if link is None:
             return found
         if not http.same_host(link):  # our credentials are for this server only
@@ -55,6 +64,29 @@ async def search(http: VendorHttp, base_url: str, kind: str, params: Params) -> 
             raise MaybeDone("the pages of a search never end")
         asked.add(link)
         bundle = await http.read(link, page, headers=STRICT)
+        link = next_link(bundle, base_url)
+
+
+def _is_cut(bundle: Json, kind: str) -> bool:
+    """Some servers cut a result off and give no link to the rest; the total tells."""
+    total = bundle.get("total")
+    shown = sum((entry.get("resource") or {}).get("resourceType") == kind for entry in bundle.get("entry") or ())
+    return isinstance(total, int) and shown < total
+
+
+async def completed(
+    http: VendorHttp, base_url: str, found: Found, references: Iterable[str], kinds: Sequence[str]
+) -> Found:
+    """What a server was asked to include and did not, read by its ids."""
+    missing: dict[str, list[str]] = {}
+    for reference in dict.fromkeys(references):
+        place = split(reference, kinds)
+        if place is not None and found.get(reference) is None:
+            missing.setdefault(place[0], []).append(place[1])
+    for kind, ids in missing.items():
+        for batch in batches(ids):
+            found.merge(await search(http, base_url, kind, [("_id", ",".join(batch)), ("_count", AT_ONCE)]))
+    return found
 
 
 def page(response: httpx.Response) -> Json:

@@ -11,8 +11,9 @@ import httpx
 
 from gateway.plugin import Appointment, FindFreeTime, FreeTime, MarkSlot, ReadCalendar, Refused, Slot, VendorHttp
 from plugins.fhir import words
+from plugins.fhir.learned import Learned
 from plugins.fhir.problems import resource
-from plugins.fhir.search import Found, Params, batches, search
+from plugins.fhir.search import Found, Params, batches, completed, search
 from plugins.fhir.settings import Settings
 from plugins.fhir.words import Json
 
@@ -21,11 +22,13 @@ HELD = ("busy", "busy-tentative", "free")
 """What a slot may say while an appointment of ours holds it; `busy-unavailable` is the EMR's own no."""
 
 
-async def free(http: VendorHttp, settings: Settings, wanted: FindFreeTime, calendar: Calendar) -> FreeTime:
+async def free(
+    http: VendorHttp, settings: Settings, learned: Learned, wanted: FindFreeTime, calendar: Calendar
+) -> FreeTime:
     """Slots that are free, and those that only the ignored appointments hold."""
     codes, offered, mine = await asyncio.gather(
         _service_codes(http, settings, wanted.healthcare_service_id),
-        _found(http, settings, _free_params(wanted)),
+        _offered(http, settings, learned, wanted),
         _held(http, settings, wanted, calendar),
     )
     bookable = _bookable(offered, wanted, codes, settings)
@@ -73,20 +76,71 @@ def state(one: Slot, body: Json, settings: Settings) -> tuple[Literal["busy", "f
     return "free" if body["status"] == "free" else "busy", replace(one, version=read.version, native=read.native)
 
 
+async def _offered(http: VendorHttp, settings: Settings, learned: Learned, wanted: FindFreeTime) -> Found:
+    """Free slots of the resource, in one search where the server follows the chain from slot to schedule to actor.
+
+    Whether it does shows once there is something to find: some find nothing by a chain, and say nothing.
+    """
+    params = _free_params(wanted)
+    if wanted.resource_id is None:
+        return await _found(http, settings, params)
+    found = Found()
+    if learned.chains is not False:
+        found = await _chained(http, settings, learned, [*params, ("schedule.actor", wanted.resource_id)])
+    if learned.chains:
+        return found
+    found = await _by_schedules(http, settings, wanted.resource_id, params)
+    if learned.chains is None and any(found.of("Slot")):
+        learned.chains = False
+    return found
+
+
+async def _chained(http: VendorHttp, settings: Settings, learned: Learned, params: Params) -> Found:
+    try:
+        found = await _found(http, settings, params)
+    except Refused as no:
+        if no.reason not in ("invalid", "unsupported"):
+            raise
+        learned.chains = False
+        return Found()
+    if any(found.of("Slot")):
+        learned.chains = True
+    return found
+
+
+async def _by_schedules(http: VendorHttp, settings: Settings, resource_id: str, params: Params) -> Found:
+    paged = ("_count", settings.page_size)
+    found = await search(http, settings.base_url, "Schedule", [("actor", resource_id), paged])
+    schedules = list(found.of("Schedule"))
+    ids = [str(body["id"]) for body in schedules if resource_id in words.actors(body, settings, "actor")]
+    searches = (
+        search(
+            http,
+            settings.base_url,
+            "Slot",
+            [*params, ("schedule", ",".join(f"Schedule/{id}" for id in batch)), paged],
+        )
+        for batch in batches(ids)
+    )
+    for one in await asyncio.gather(*searches):
+        found.merge(one)
+    return found
+
+
 def _free_params(wanted: FindFreeTime) -> list[tuple[str, str]]:
-    params = [
+    return [
         ("status", "free"),
         ("start", f"ge{words.said(wanted.span.start)}"),
         ("start", f"lt{words.said(wanted.span.end)}"),
     ]
-    if wanted.resource_id is not None:
-        params.append(("schedule.actor", wanted.resource_id))
-    return params
 
 
 async def _found(http: VendorHttp, settings: Settings, params: Params) -> Found:
+    """Slots with their schedules."""
     whole = [*params, ("_include", "Slot:schedule"), ("_count", str(settings.page_size))]
-    return await search(http, settings.base_url, "Slot", whole)
+    found = await search(http, settings.base_url, "Slot", whole)
+    schedules = [_schedule_of(body, settings) for body in found.of("Slot")]
+    return await completed(http, settings.base_url, found, schedules, ("Schedule",))
 
 
 def _bookable(found: Found, wanted: FindFreeTime, codes: Sequence[str], settings: Settings) -> Iterable[Slot]:
@@ -113,7 +167,11 @@ def _ours(
 
 
 def _schedule(found: Found, body: Json, settings: Settings) -> Json | None:
-    return found.get(words.local(str(body["schedule"].get("reference") or ""), settings.base_url))
+    return found.get(_schedule_of(body, settings))
+
+
+def _schedule_of(body: Json, settings: Settings) -> str:
+    return words.local(str(body["schedule"].get("reference") or ""), settings.base_url)
 
 
 def _here(one: Slot, schedule: Json | None, wanted: FindFreeTime, settings: Settings) -> bool:

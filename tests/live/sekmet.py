@@ -1,4 +1,4 @@
-"""A real FHIR R4 server (SEKMET) on loopback, and a small clinic of invented people in it."""
+"""A real FHIR R4 server (SEKMET) on loopback, and a small clinic of invented people in any such server."""
 
 from __future__ import annotations
 
@@ -124,6 +124,10 @@ class Clinic:
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
         return body
+
+    def versions(self, kind: str, id: str) -> int:
+        """How often it was written."""
+        return len(self.read(kind, f"{id}/_history")["entry"])
 
     def all(self, kind: str, **params: str) -> list[dict[str, Any]]:
         answer = self.http.get(f"/{kind}", params={"_count": "500", **params})

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from gateway.plugin import Account, Appointment, Door, Emr
+from gateway.plugin import Account, Appointment, Door
 from plugins.fhir import FhirEmr, Settings, emr_open
 from tests.plugins.fhir.fake import BASE, FakeFhir
 from tests.plugins.fhir.samples import clinic
@@ -25,14 +25,17 @@ def fake() -> FakeFhir:
 
 @pytest.fixture
 async def opened(fake: FakeFhir) -> AsyncIterator[Opened]:
-    """Opens an account with the given settings."""
+    """Opens an account with the given settings, as after a probe; or one that has found out nothing yet."""
     doors = []
 
-    def open_with(**settings: object) -> Emr:
+    def open_with(*, fresh: bool = False, **settings: object) -> FhirEmr:
         door = Door(httpx.ASGITransport(app=fake.app))
         doors.append(door)
         told = Settings.model_validate({"base_url": BASE, "zone": "Europe/Stockholm", **settings})
-        return emr_open(Account("fhir", told, door))
+        emr = emr_open(Account("fhir", told, door))
+        assert isinstance(emr, FhirEmr)
+        emr.learned.if_match = None if fresh else True
+        return emr
 
     yield open_with
     for door in doors:

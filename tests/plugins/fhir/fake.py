@@ -29,12 +29,19 @@ class Refusal(Exception):
 
 @dataclass
 class FakeFhir:
-    """The server's state, and what a test may turn: `page` entries per page, `answers` to writes, `faults` next."""
+    """The server's state, and what a test may turn: `page` entries per page, `answers` to writes, `faults` next.
+
+    Without `links` a result is cut at `_count` and `most`; `chains` are followed, refused, empty or passed over.
+    """
 
     base: str = BASE
     page: int = 3
     answers: str = "representation"
     honours_if_match: bool = True
+    chains: str = "followed"
+    includes: bool = True
+    links: bool = True
+    most: int = 1000
     store: Store = field(default_factory=dict)
     gone: set[tuple[str, str]] = field(default_factory=set)
     seen: list[Request] = field(default_factory=list)
@@ -140,6 +147,11 @@ class FakeFhir:
     def _search(self, kind: str, request: Request) -> Response:
         params = request.query_params.multi_items()
         strict = "handling=strict" in request.headers.get("prefer", "")
+        if any("." in name for name, _ in params) and self.chains != "followed":
+            if self.chains == "refused":
+                raise Refusal(400, "not-supported", "no chains")
+            nothing = [("_id", "-")] if self.chains == "empty" else []
+            params = [p for p in params if "." not in p[0]] + nothing
         try:
             found = searching.matches(self.store, kind, params, strict)
         except searching.Unknown:
@@ -150,13 +162,15 @@ class FakeFhir:
 
     def _page(self, kind: str, found: list[Resource], params: list[tuple[str, str]]) -> Resource:
         first = int(dict(params).get("_page", "0"))
-        shown = found[first : first + self.page]
-        more = [r for n, v in params if n == "_include" for r in searching.included(self.store, shown, v)]
+        size = self.page if self.links else min(self.most, int(dict(params).get("_count", "20")))
+        shown = found[first : first + size]
+        wanted = [v for n, v in params if n == "_include"] if self.includes else []
+        more = [r for v in wanted for r in searching.included(self.store, shown, v)]
         bundle: Resource = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
         bundle["entry"] = [{"resource": r, "search": {"mode": "match"}} for r in shown]
         bundle["entry"] += [{"resource": r, "search": {"mode": "include"}} for r in more]
-        if first + self.page < len(found):
-            rest = [(n, v) for n, v in params if n != "_page"] + [("_page", str(first + self.page))]
+        if self.links and first + size < len(found):
+            rest = [(n, v) for n, v in params if n != "_page"] + [("_page", str(first + size))]
             bundle["link"] = [{"relation": "next", "url": f"{self.base}/{kind}?{urlencode(rest)}"}]
         return bundle
 
