@@ -176,4 +176,8 @@ def _book(command: Command, intent: Book, can: Capabilities) -> Planning:
     slots = offers[wish.chain].cover(intent.span) if offers else ()
     if slots is None:
         raise BadRequest(problems=[refusals.no_timeslots(None)])
-    return lower(command.operation, [replace(wish, new_slots=slots)], can)
+    # The resource's free time is told in its care unit's zone, and so is what will stand there.
+    zone = next((s.start.tzinfo for found in offers.values() for s in found.slots), intent.span.start.tzinfo)
+    start, end = intent.span.start.astimezone(zone), intent.span.end.astimezone(zone)
+    expected = replace(target, start=start, end=end)
+    return lower(command.operation, [replace(wish, expected=expected, new_slots=slots)], can)
