@@ -9,7 +9,7 @@ from gateway.domain.commands import Command
 from gateway.domain.errors import GatewayError
 from gateway.domain.model import Appointment, Status
 from gateway.domain.outcome import Outcome, Shown
-from gateway.domain.steps import Line, Plan
+from gateway.domain.steps import Change, Create, Line, Plan
 from gateway.execute import codec
 from gateway.execute.run import End, Run
 from gateway.keys import Keys
@@ -42,7 +42,8 @@ class Answering:
 
     def preview(self, plan: Plan, command: Command) -> Answer:
         """What would have been answered: nothing was written."""
-        shown = sorted((_foreseen(line) for line in plan.lines), key=_place)
+        renamed = {s.chain for _, s in plan.steps() if isinstance(s, Create) or (isinstance(s, Change) and s.new_id)}
+        shown = sorted((_foreseen(line, new_id=line.chain in renamed) for line in plan.lines), key=_place)
         outcome = Outcome(tuple(shown), command.single, command.operation == "book")
         return render_outcome(outcome, "leyr", self.etag, dry_run=True)
 
@@ -73,12 +74,13 @@ def _place(shown: Shown) -> tuple[bool, tuple[float, float]]:
     return (shown.change == "cancelled", shown.appointment.span.key)
 
 
-def _foreseen(line: Line) -> Shown:
+def _foreseen(line: Line, *, new_id: bool) -> Shown:
+    """`new_id`: only the EMR can say what it will be called."""
     expected, before = line.expected, line.before
     if line.change == "cancelled" and before is not None and before.code_to_cancel:
         # The EMR will ask for a code, under an id that only it can make.
         return Shown(replace(before, id="", status=Status.AWAITING), "kept")
-    return Shown(expected, line.change)
+    return Shown(replace(expected, id="") if new_id else expected, line.change)
 
 
 def gives_new_ids(emr: Emr) -> bool:

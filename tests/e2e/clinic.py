@@ -74,7 +74,7 @@ class Staff:
         written.append(f"{method} /{what}")
         act = self.acts.pop((personality, len(written)), None)
         if act is not None:
-            while self.flying.get(personality):
+            while self.flying.get(personality):  # noqa: ASYNC110  what is under way tells nobody that it has ended
                 await asyncio.sleep(0.001)
             await act()
 

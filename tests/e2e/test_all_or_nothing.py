@@ -71,7 +71,7 @@ async def test_a_reschedule_that_books_new_ones(http):
 
 
 async def test_a_reschedule_that_cancels_the_surplus(http):
-    """Two move, two are cancelled. The third write that bears the comment is a cancellation, maybe beyond the way back."""
+    """Two move, two are cancelled. The third write that bears the comment cancels, maybe beyond the way back."""
     faults = {
         **{
             f: e for f, e in UNDONE.items() if f in ("!refuse", "!refuse@2", "!error@1", "!drop@2", "!other@2", "!busy")
