@@ -1,0 +1,78 @@
+"""The FHIR plugin keeps the contract, on a server that has no rules about double booking, as most have none."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import count
+
+import httpx
+import pytest
+
+from gateway.in_process import InProcessTransport
+from gateway.plugin import Account, Door, Emr, Span
+from gateway.testing import EmrContract, World
+from plugins.fhir import Settings, emr_open, emr_vendor
+from tests.plugins.fhir.fake import FakeFhir
+from tests.plugins.fhir.samples import ZONE, appointment, clinic, participants, slot
+
+OPENINGS = tuple(
+    Span(start, start + timedelta(minutes=30))
+    for start in (datetime(2027, 3, 2, hour, minute, tzinfo=ZONE) for hour in (10, 11) for minute in (0, 30))
+)
+BEYOND = datetime(2027, 4, 6, 9, tzinfo=ZONE)
+
+
+class Practice:
+    """A server, and its staff, who write to it past the gateway."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url, self.fake, self.ids = base_url, FakeFhir(base=base_url), count(1)
+        for resource in (*clinic(), {**slot("d1", BEYOND), "id": "d1-beyond"}):
+            self.fake.put(resource)
+        self.transport = InProcessTransport(self.fake.app)
+
+    def opened(self, transport: httpx.AsyncBaseTransport) -> Emr:
+        told = {"base_url": self.base_url, "zone": "Europe/Stockholm"}
+        return emr_open(Account("fhir", Settings.model_validate(told), Door(transport)))
+
+    async def unconfirmed(self, span: Span, resource_id: str) -> str:
+        """Proposed, over the slot that begins then."""
+        who, id = resource_id.removeprefix("Practitioner/"), f"staff-{next(self.ids)}"
+        self.fake.put(slot(who, span.start, "busy"))
+        people = ("Patient/p1", resource_id, "Location/u1", "HealthcareService/h1")
+        body = appointment(
+            id,
+            status="pending",
+            start=span.start.isoformat(),
+            end=span.end.isoformat(),
+            minutesDuration=30,
+            slot=[{"reference": f"Slot/{who}-{span.start:%H%M}"}],
+            participant=participants("needs-action", people),
+        )
+        self.fake.put(body)
+        return id
+
+
+def fhir_world() -> World:
+    here, there = Practice("http://fhir.test/r4"), Practice("http://other.test/r4")
+    return World(
+        vendor=emr_vendor(),
+        emr=here.opened(here.transport),
+        other=there.opened(there.transport),
+        patient_id="p1",
+        resource_ids=("Practitioner/d1", "Practitioner/d2"),
+        healthcare_service_id="h1",
+        care_unit_id="u1",
+        openings=OPENINGS,
+        unknown_id="no-such",
+        transport=here.transport,
+        open_over=lambda broken: here.opened(broken),
+        beyond_clock_change=Span(BEYOND, BEYOND + timedelta(minutes=30)),
+        make_unconfirmed=here.unconfirmed,
+    )
+
+
+class TestFhir(EmrContract):
+    @pytest.fixture
+    async def world(self) -> World:
+        return fhir_world()
