@@ -285,10 +285,10 @@ def in_seconds(seconds: int) -> int:
     [
         ({"Retry-After": "7"}, 7, 7),
         ({"Retry-After": " 1.5 "}, 1.5, 1.5),
-        ({"Retry-After": email.utils.formatdate(in_seconds(3600), usegmt=True)}, 3500, 3601),
+        ({"Retry-After": email.utils.formatdate(in_seconds(3600), usegmt=True)}, 1800, 3601),
         ({"Retry-After": email.utils.formatdate(in_seconds(-3600), usegmt=True)}, 0, 0),
-        ({"Retry-After": email.utils.formatdate(in_seconds(3600))}, 3500, 3601),
-        ({"X-RateLimit-Reset": str(in_seconds(3600))}, 3500, 3601),
+        ({"Retry-After": email.utils.formatdate(in_seconds(3600))}, 1800, 3601),
+        ({"X-RateLimit-Reset": str(in_seconds(3600))}, 1800, 3601),
         ({"X-RateLimit-Reset": str(in_seconds(-3600))}, 0, 0),
         ({"X-RateLimit-Reset": "30"}, 30, 30),
         ({"Retry-After": "2", "X-RateLimit-Reset": "30"}, 2, 2),

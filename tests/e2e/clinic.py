@@ -20,7 +20,7 @@ from tests.e2e.conftest import PERSONALITIES, Api, span, working_day
 
 RESOURCES = ("D1", "D2", "D3")
 HALF_HOUR = timedelta(minutes=30)
-LATE_S, PATIENCE_S = 0.3, 0.7
+LATE_S, PATIENCE_S = 0.3, 2.0
 
 Act = Callable[[], Awaitable[Any]]
 
