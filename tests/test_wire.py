@@ -384,7 +384,9 @@ def test_different_requests_have_different_fingerprints():
         fingerprint_of(b'{"confirmation":{}}'),
         fingerprint_of(b'{"confirmation":{"code":"1"}}'),
         fingerprint("POST", "clinic", "leyr", booking(body(**BOOKING))),
-        fingerprint("PATCH", "clinic", "leyr", patch_many(body(ids=["a"], start=NINE, end=TEN), 9)),
+        fingerprint("PATCH", "clinic", "leyr", patch_many(body(ids=["a"], start=NINE, end=TEN), 9), single=False),
+        fingerprint("PATCH", "clinic", "leyr", patch_many(body(ids=["a"], comment="a"), 9), single=False),
+        fingerprint("PATCH", "clinic", "leyr", patch_many(body(ids=["a"], status="cancelled"), 9), single=False),
         fingerprint_of(body(start=NINE, end=TEN)),
     ]
     assert len(set(many)) == len(many)

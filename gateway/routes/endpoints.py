@@ -82,7 +82,7 @@ class Endpoints:
         single: bool = True,
     ) -> Response:
         command = Command(intent, single, caller.care_unit_id, if_match, self._max_items)
-        same = parse.fingerprint(request.method, caller.emr, circumstances.standard, intent)
+        same = parse.fingerprint(request.method, caller.emr, circumstances.standard, intent, single=single)
         asked = replace(circumstances, fingerprint=same)
         reply = await self._gateway.write(caller.principal, caller.emr, command, asked)
         return respond(Answer(reply.status, reply.body, reply.headers))

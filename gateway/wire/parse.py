@@ -54,12 +54,13 @@ def booking(body: bytes) -> Book:
     return Book(span, wish.patient_id, wish.resource_id, wish.healthcare_service_id, wish.comment)
 
 
-def fingerprint(method: str, emr: str, standard: str, intent: Intent) -> str:
+def fingerprint(method: str, emr: str, standard: str, intent: Intent, *, single: bool = True) -> str:
     """Canonical text of a request: equal for equal ones, whatever their white space, offsets or order of fields.
 
     The intent holds the path's id, and the care unit is not in it: the long and the short path are one request.
+    One of many (not `single`) is answered by an array, even for the same intent, so it is another request.
     """
-    told = {**asdict(intent), "": [method, emr, standard, type(intent).__name__]}
+    told = {**asdict(intent), "": [method, emr, standard, type(intent).__name__, single]}
     return dumps(told, sort_keys=True, separators=(",", ":"), default=datetime.isoformat)
 
 
