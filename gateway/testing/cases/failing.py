@@ -72,8 +72,11 @@ def _check(at: Practice, what: str, fault: Fault, error: EmrError, about: Appoin
 
 def _texts(error: BaseException | None) -> Iterator[str]:
     """All that a log could show of an error and of what it was made from."""
-    while error is not None:
+    told: list[BaseException] = []
+    # An error may be raised from itself.
+    while error is not None and error not in told:
         yield f"{error} {error.args} {getattr(error, 'emr_code', None)}"
+        told.append(error)
         error = error.__cause__
 
 
