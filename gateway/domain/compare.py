@@ -61,7 +61,8 @@ def deviations(step: Step, now: Appointment, can: Capabilities) -> tuple[str, ..
             }
             return tuple(name for name, fine in wanted.items() if not fine)
         case Cancel():
-            if now.status is Status.AWAITING:
+            # A booking that waits for its own code says nothing about its cancellation; a request names what it is for.
+            if now.status is Status.AWAITING and (now.confirms or step.before.status is not Status.AWAITING):
                 return ()
             fine = step.comment is None or same_text(step.comment, now.comment, can)
             return () if fine and now.status is Status.CANCELLED else ("comment" if not fine else "status",)

@@ -140,7 +140,7 @@ class Attempt:
             return Result("done") if now is None else Result("failed", error=failure)
         if now is None:
             gone = not isinstance(step, Create) and not (isinstance(step, Change) and step.new_id)
-            return Result("left", error=_changed_meanwhile()) if gone else Result("failed", error=failure)
+            return Result("left", error=changed_meanwhile()) if gone else Result("failed", error=failure)
         if not deviations(step, now, self._emr.capabilities):
             return Result("done", Receipt(appointment=now))
         if isinstance(step, Create) or (isinstance(step, Change) and step.new_id):
@@ -148,7 +148,7 @@ class Attempt:
             return self._compared(step, now, None)
         if _as_before(step, now):
             return Result("failed", error=failure)
-        return Result("left", error=_changed_meanwhile())
+        return Result("left", error=changed_meanwhile())
 
     async def _slot_seen(self, step: MarkSlot, failure: GatewayError) -> Result:
         """A slot tells whether it is taken, not by whom: it is ours if nobody else's appointment lies there."""
@@ -208,7 +208,7 @@ def _unknown(path: str | None) -> OutcomeUnknown:
     return OutcomeUnknown(problems=[Problem("OUTCOME_UNKNOWN", details, path)])
 
 
-def _changed_meanwhile() -> Conflict:
+def changed_meanwhile() -> Conflict:
     return Conflict(problems=[Problem("CHANGED_MEANWHILE", "Somebody else changed the appointment meanwhile.", None)])
 
 

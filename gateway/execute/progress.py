@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.domain.errors import GatewayError, PartiallyApplied, Problem
 from gateway.domain.model import Appointment, Status
-from gateway.domain.steps import Cancel, Create, MarkSlot, Receipt, Step
+from gateway.domain.steps import Cancel, Change, Create, MarkSlot, Receipt, Step
 from gateway.ledger import StepState
 
 
@@ -71,3 +71,24 @@ def _standing(at: Progress, image: Appointment | None, path: str | None) -> Prob
     elif isinstance(at.step, Create) and image is not None:
         details += f" It was created as {image.id}."
     return Problem(code, details, path)
+
+
+def renamed(n: int, progress: Sequence[Progress], images: Mapping[str, Appointment]) -> list[tuple[str, str]]:
+    """Ids that have got a successor by the n-th step, or by its undo, each with that."""
+    at = progress[n]
+    made = at.receipt.appointment if at.receipt else None
+    pairs: list[tuple[str, str]] = []
+    if isinstance(at.step, Change) and made is not None and at.before is not None:
+        old = {StepState.DONE: at.before.id, StepState.UNDONE: at.undone_from}.get(at.state)
+        pairs = [(old, made.id)] if old is not None else []
+    elif isinstance(at.step, Create | Cancel) and at.state is StepState.DONE:
+        # A rebooking's two halves come in either order: the pair is known when both are there.
+        pairs = _replaced(progress, images)
+    return [(old, new) for old, new in pairs if old != new]
+
+
+def _replaced(progress: Sequence[Progress], images: Mapping[str, Appointment]) -> list[tuple[str, str]]:
+    done = [at.step for at in progress if at.state is StepState.DONE]
+    made = {step.chain for step in done if isinstance(step, Create)}
+    replaced = [(step.before.id, step.replaced_by) for step in done if isinstance(step, Cancel)]
+    return [(old, images[chain].id) for old, chain in replaced if chain is not None and chain in made]

@@ -14,10 +14,11 @@ from gateway.clock import now as clock
 from gateway.domain.errors import Conflict, EmrFailed, GatewayError, Problem
 from gateway.domain.lower import irreversible
 from gateway.domain.model import Appointment
-from gateway.domain.steps import Cancel, Change, Create, MarkSlot, Plan, Step
+from gateway.domain.steps import Create, MarkSlot, Plan, Step
 from gateway.execute import codec
+from gateway.execute.again import again
 from gateway.execute.attempt import Attempt, Monotonic, Result, Sleep
-from gateway.execute.progress import Progress, base, partial
+from gateway.execute.progress import Progress, base, partial, renamed
 from gateway.execute.undo import RETRIES_S, Undo
 from gateway.ledger import Ledger, LedgerDown, State, StepRow, StepState
 from gateway.port import Emr, EmrError
@@ -167,12 +168,24 @@ class Run:
         for pause in RETRIES_S:
             await self._sleep(pause)
             await self._look_up_open()
+            await self._look_again()
             for indices in self._stages():
                 await self._stage([n for n in indices if self._ready(n)])
             if self._complete():
                 return self._arrived()
-        lost = any(at.state is StepState.LEFT for at in self.progress)
-        return End(State.NEEDS_ATTENTION if lost else State.REPAIRING, self._partial(failed))
+        left = {base(at.step.chain) for at in self.progress if at.state is StepState.LEFT}
+        missing = any(at.state is not StepState.DONE and base(at.step.chain) not in left for at in self.progress)
+        return End(State.REPAIRING if missing else State.NEEDS_ATTENTION, self._partial(failed))
+
+    async def _look_again(self) -> None:
+        refused = [n for n, at in enumerate(self.progress) if at.state is StepState.FAILED]
+        for n in refused:
+            found = await again(self.emr, self.progress[n])
+            if isinstance(found, Result):
+                self._note(n, found)
+            elif found is not None:
+                self.images[self.progress[n].step.chain] = found
+        await self._record(refused)
 
     def _ready(self, n: int) -> bool:
         """Not done yet, and everything before it that concerns the same appointment is."""
@@ -195,7 +208,7 @@ class Run:
         if any(at.state is StepState.ATTEMPTING for at in self.progress):
             return End(State.REPAIRING, failed if len(self.progress) == 1 else self._partial(failed))
         for indices in reversed(self._stages()):
-            await self._undo_stage([n for n in indices if self._stands(self.progress[n])])
+            await self._undo_stage([n for n in indices if self._stands(self.progress[n]) and not self._in_use(n)])
         states = {at.state for at in self.progress}
         if StepState.UNDOING in states:
             return End(State.REPAIRING, self._partial(failed))
@@ -207,6 +220,14 @@ class Run:
     @staticmethod
     def _stands(at: Progress) -> bool:
         return at.state in (StepState.DONE, StepState.UNDOING) and not at.waiting
+
+    def _in_use(self, n: int) -> bool:
+        """A slot is not given back as long as the appointment that took it stands there."""
+        chain = base(self.progress[n].step.chain)
+        later = (at for at in self.progress[n + 1 :] if base(at.step.chain) == chain)
+        return isinstance(self.progress[n].step, MarkSlot) and any(
+            at.state in (StepState.UNDOING, StepState.LEFT) for at in later
+        )
 
     async def _undo_stage(self, indices: Sequence[int]) -> None:
         if not indices:
@@ -262,7 +283,7 @@ class Run:
     async def _record(self, indices: Sequence[int]) -> None:
         """Durable before the next call. Once something was sent, a store that is down is waited for."""
         rows = [self._row(n) for n in indices]
-        lineage = [pair for n in indices for pair in self._lineage(self.progress[n])]
+        lineage = [(self.emr.tenant, *pair) for n in indices for pair in renamed(n, self.progress, self.images)]
         while True:
             try:
                 await self._ledger.advance(self._id, rows, clock(), lineage)
@@ -287,24 +308,6 @@ class Run:
         elif at.receipt is not None:
             payload = codec.dump_receipt(at.receipt, at.appointment_id)
         return StepRow(n, at.state, at.step.kind, payload, clock() if at.state is StepState.ATTEMPTING else None)
-
-    def _lineage(self, at: Progress) -> list[tuple[str, str, str]]:
-        """Ids that have got a successor by this step, or by its undo."""
-        step, made = at.step, at.receipt.appointment if at.receipt else None
-        pairs: list[tuple[str, str]] = []
-        if isinstance(step, Change) and made is not None and at.before is not None:
-            old = {StepState.DONE: at.before.id, StepState.UNDONE: at.undone_from}.get(at.state)
-            pairs = [(old, made.id)] if old is not None else []
-        elif isinstance(step, Create | Cancel) and at.state is StepState.DONE:
-            # A rebooking's two halves come in either order: the pair is known when both are there.
-            pairs = self._replaced()
-        return [(self.emr.tenant, old, new) for old, new in pairs if old != new]
-
-    def _replaced(self) -> list[tuple[str, str]]:
-        done = [e.step for e in self.progress if e.state is StepState.DONE]
-        made = {step.chain for step in done if isinstance(step, Create)}
-        replaced = [(step.before.id, step.replaced_by) for step in done if isinstance(step, Cancel)]
-        return [(old, self.images[chain].id) for old, chain in replaced if chain is not None and chain in made]
 
     def _partial(self, failed: GatewayError) -> GatewayError:
         return partial(self.progress, self.images, self._paths, failed)

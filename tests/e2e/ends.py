@@ -40,14 +40,23 @@ class Trial:
         self.answer, self.status = answer.json(), answer.status_code
         self.command = answer.headers["x-command-id"]
 
+    def named(self) -> list[str | None]:
+        assert isinstance(self.answer, dict)
+        return [e["path"] for e in self.answer["errors"]]
+
+    async def changed(self, now: Sequence[Row] | None = None) -> list[str]:
+        """Which of the own are not as they were, as they are `now`."""
+        present = [told(a) for a in now or await self.now()]
+        return [f"ids/{n}" for n, (old, new) in enumerate(zip(self.before, present, strict=True)) if old != new]
+
     async def now(self) -> list[Row]:
         return [await self.api.read(id) for id in self.ids]
 
-    async def extra(self) -> list[Row]:
-        """What stands on the day and is none of the own."""
+    async def extra(self, now: Sequence[Row] | None = None) -> list[Row]:
+        """What stands on the day and is none of the own, as they are `now`."""
         midnight = working_day(self.day)
         listed = await self.api.get("appointments", **span(midnight, midnight + timedelta(days=1)))
-        known = {a["id"] for a in await self.now()}
+        known = {a["id"] for a in now or await self.now()}
         return [a for a in listed if a["id"] not in known and a["status"] != "cancelled"]
 
     async def told(self) -> dict[str, Any]:
@@ -68,9 +77,8 @@ class Trial:
         """Is the answer the truth? → its code, or "done"."""
         command = await self.settled()
         assert command["id"] == self.command
-        now = [told(a) for a in await self.now()]
-        changed = [f"ids/{n}" for n, (old, new) in enumerate(zip(self.before, now, strict=True)) if old != new]
-        extra = (await self.extra())[strangers:]
+        now = await self.now()
+        changed, extra = await self.changed(now), (await self.extra(now))[strangers:]
         where = f"{self.api.emr}: {command['state']} {self.code}: changed {changed}, extra {len(extra)}: {self.answer}"
         if isinstance(self.answer, list):
             assert (self.status, command["state"]) == (200, "done"), where
@@ -78,13 +86,12 @@ class Trial:
             assert len(extra) == sum(a["change"] == "created" for a in self.answer), where
         elif self.code == "PARTIALLY_APPLIED":
             assert (self.status, command["state"]) == (502, "needs_attention"), where
-            named = [e["path"] for e in self.answer["errors"]]
-            assert sorted(p for p in named if p is not None) == changed, where
-            assert named.count(None) == len(extra), where
+            assert sorted(p for p in self.named() if p is not None) == changed, where
+            assert self.named().count(None) == len(extra), where
         else:
             assert command["state"] in ("refused", "undone"), where
             assert changed == [], where
             assert extra == [], where
             assert self.answer["errors"] or self.status == 503, where
-        await agrees(self.api, self.day)
+        await agrees(self.api, self.day, halfway=self.code == "PARTIALLY_APPLIED")
         return self.code

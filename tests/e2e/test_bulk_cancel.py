@@ -152,6 +152,19 @@ async def test_one_that_was_never_confirmed_can_be_cancelled(http):
     await on_each(http, scenario, "in-place", "new-id", "slot-records", "async")
 
 
+async def test_a_cancellation_that_never_arrived_waits_for_no_code(http):
+    """That an appointment waits for its own code is no sign that its cancellation does."""
+
+    async def scenario(api):
+        waiting = await api.book(span(at(10, 9), at(10, 9, 30), "D1"), healthcare_service_id="K2")
+        before = await book(api)
+        answer = await many(api, [waiting["id"]], {**CANCEL, "comment": "!drop"}, 502)
+        assert (answer["code"], [e["path"] for e in answer["errors"]]) == ("EMR_ERROR", ["ids/0"])
+        assert await book(api) == before
+
+    await on_each(http, scenario, "in-place", "new-id", "no-content", "slot-records")
+
+
 async def test_the_first_to_be_refused_leaves_all_as_they_were(http, staff):
     """No cancellation can be undone, so that the first goes alone: the EMR's own rule for it stops them all."""
 

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+import plugins.sandbox
 from gateway.meter import Meter
-from tests.e2e.conftest import PERSONALITIES, Api
+from plugins.sandbox.emr import build_app
+from tests.e2e.conftest import PERSONALITIES, Api, started
 
 SEEN = ("start", "end", "status", "comment", "patient_id", "resource_id", "healthcare_service_id", "care_unit_id")
 
 
-def on_every(scenario: Callable[[Api], Awaitable[None]]) -> Callable[[httpx.AsyncClient], Awaitable[None]]:
+def on_every(scenario: Callable[[Api], Awaitable[None]]) -> Callable[[Path, pytest.MonkeyPatch], Awaitable[None]]:
     """A test of the scenario on EMRs of all personalities, at the same time and by the same gateway."""
 
-    async def named(api: Api) -> None:
-        try:
-            await scenario(api)
-        except BaseException as error:
-            error.add_note(f"on the EMR {api.emr}")
-            raise
-
-    async def test(http: httpx.AsyncClient) -> None:
-        async with asyncio.TaskGroup() as all_of_them:
-            for personality in PERSONALITIES:
-                all_of_them.create_task(named(Api(http, personality)))
+    async def test(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The one that writes later does it a little sooner than in life.
+        monkeypatch.setattr(plugins.sandbox, "build_app", partial(build_app, settle_s=0.04))
+        async with started(config) as http:
+            await together({personality: scenario(Api(http, personality)) for personality in PERSONALITIES})
 
     test.__name__, test.__doc__ = scenario.__name__, scenario.__doc__
     return test
+
+
+async def together(scenarios: Mapping[str, Awaitable[None]]) -> None:
+    """All at the same time; every one that fails is told, by its name."""
+    ends = await asyncio.gather(*scenarios.values(), return_exceptions=True)
+    failed = []
+    for name, end in zip(scenarios, ends, strict=True):
+        if end is not None:
+            end.add_note(f"in the scenario {name}")
+            failed.append(end)
+    if failed:
+        raise BaseExceptionGroup(f"{len(failed)} of {len(ends)} failed", failed)
 
 
 def instant(text: str) -> datetime:
