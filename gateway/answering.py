@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from gateway.domain.commands import Command
 from gateway.domain.errors import GatewayError
 from gateway.domain.model import Appointment, Status
 from gateway.domain.outcome import Outcome, Shown
@@ -15,23 +14,34 @@ from gateway.execute.run import End, Run
 from gateway.keys import Keys
 from gateway.ledger import Answer, Ledger
 from gateway.port import Emr
-from gateway.wire import render_error, render_outcome
+from gateway.wire import render_error, speaking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a command's answer has to look like, whatever is in it."""
+
+    standard: str
+    """As the client asked for it (`x-leyr-standard`)."""
+    emr: str
+    """The key of the EMR account."""
+    single: bool
+    created: bool
 
 
 class Answering:
     def __init__(self, keys: Keys, ledger: Ledger, public_url: str) -> None:
         self._keys, self._ledger, self._public_url = keys, ledger, public_url
 
-    def error(self, error: GatewayError) -> Answer:
-        return render_error(error, str(uuid4()), self._public_url)
+    def error(self, error: GatewayError, standard: str) -> Answer:
+        return render_error(error, str(uuid4()), self._public_url, standard)
 
-    async def answer(self, emr: Emr, run: Run, end: End, *, single: bool, created: bool) -> Answer:
+    async def answer(self, emr: Emr, run: Run, end: End, form: Form) -> Answer:
         """What the client is told of a run that has come to an end, or to a stop."""
         if end.error is not None:
-            return self.error(end.error)
+            return self.error(end.error, form.standard)
         shown = [await self._shown(emr, run, line) for line in run.plan.lines]
-        shown.sort(key=_place)
-        return render_outcome(Outcome(tuple(shown), single, created), "leyr", self.etag)
+        return self._told(shown, form)
 
     async def _shown(self, emr: Emr, run: Run, line: Line) -> Shown:
         waiting = next((at for at in run.progress if at.step.chain == line.chain and at.waiting), None)
@@ -40,12 +50,15 @@ class Answering:
         now = run.images.get(line.chain, line.before or line.expected)
         return Shown(now, line.change, await earlier_ids(emr, self._ledger, now))
 
-    def preview(self, plan: Plan, command: Command) -> Answer:
+    def preview(self, plan: Plan, form: Form) -> Answer:
         """What would have been answered: nothing was written."""
         renamed = {s.chain for _, s in plan.steps() if isinstance(s, Create) or (isinstance(s, Change) and s.new_id)}
-        shown = sorted((_foreseen(line, new_id=line.chain in renamed) for line in plan.lines), key=_place)
-        outcome = Outcome(tuple(shown), command.single, command.operation == "book")
-        return render_outcome(outcome, "leyr", self.etag, dry_run=True)
+        foreseen = [_foreseen(line, new_id=line.chain in renamed) for line in plan.lines]
+        return self._told(foreseen, form, dry_run=True)
+
+    def _told(self, shown: list[Shown], form: Form, *, dry_run: bool = False) -> Answer:
+        outcome = Outcome(tuple(sorted(shown, key=_place)), form.single, form.created)
+        return speaking(form.standard, self._public_url, form.emr).outcome(outcome, self.etag, dry_run=dry_run)
 
     def digest(self, plan: Plan) -> str:
         """Names the plan with its starting state; the same for the same, and nothing can be read from it."""

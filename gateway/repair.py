@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from gateway import clock
 from gateway.accounts import OpenAccount
-from gateway.answering import Answering
+from gateway.answering import Answering, Form
 from gateway.domain.errors import Busy
 from gateway.execute import codec
 from gateway.execute.consult import appointment_key, day_key
@@ -55,7 +55,7 @@ class Repair:
     async def _never_began(self, row: CommandRow) -> None:
         """Nothing was sent to the EMR: its key is free for another try."""
         error = Busy("The gateway was stopped before anything was written.", retry_after=1)
-        answer = self._answering.error(error)
+        answer = self._answering.error(error, codec.standard_of(row.payload))
         await self._ledger.settle(row.id, State.REFUSED, answer, clock.now(), release_key=True)
 
     def _take_up(self, row: CommandRow, account: OpenAccount) -> None:
@@ -74,11 +74,12 @@ class Repair:
         )
         run.restore(row.steps)
         held = self._locks.take_now(keys)
-        self.take_over(row.id, run, stored.single, stored.created, held)
+        form = Form(standard=stored.standard, emr=row.emr, single=stored.single, created=stored.created)
+        self.take_over(row.id, run, form, held)
 
-    def take_over(self, id: str, run: Run, single: bool, created: bool, held: Session) -> None:
+    def take_over(self, id: str, run: Run, form: Form, held: Session) -> None:
         """Go on until it is settled or patience ends; the locks are released then."""
-        task = asyncio.create_task(self._until_settled(id, run, single, created, held))
+        task = asyncio.create_task(self._until_settled(id, run, form, held))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -88,24 +89,24 @@ class Repair:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _until_settled(self, id: str, run: Run, single: bool, created: bool, held: Session) -> None:
+    async def _until_settled(self, id: str, run: Run, form: Form, held: Session) -> None:
         deadline, pause = clock.monotonic() + PATIENCE_S, 1.0
         with held:
             while True:
                 end = await run.resume()
                 if end.state is State.REPAIRING and clock.monotonic() > deadline:
                     end = End(State.NEEDS_ATTENTION, end.error)
-                await self._settle(id, run, end, single, created)
+                await self._settle(id, run, end, form)
                 if end.state is not State.REPAIRING:
                     log.info("command %s: repaired, %s", id, end.state)
                     return
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    async def _settle(self, id: str, run: Run, end: End, single: bool, created: bool) -> None:
+    async def _settle(self, id: str, run: Run, end: End, form: Form) -> None:
         while True:
             try:
-                answer = await self._answering.answer(run.emr, run, end, single=single, created=created)
+                answer = await self._answering.answer(run.emr, run, end, form)
                 steps = run.closing() if end.state.settled else ()
                 await self._ledger.settle(id, end.state, answer, clock.now(), steps=steps)
             except LedgerDown:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from gateway import clock
 from gateway.accounts import OpenAccount
-from gateway.answering import Answering
+from gateway.answering import Answering, Form
 from gateway.api import Circumstances, Principal, Reply
 from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, EmrUnavailable, GatewayError, KeyReused, PlanChanged, RequestInProgress
@@ -44,6 +44,15 @@ class Work:
     account: OpenAccount
     command: Command
     circumstances: Circumstances
+
+    @property
+    def form(self) -> Form:
+        return Form(
+            standard=self.circumstances.standard,
+            emr=self.account.key,
+            single=self.command.single,
+            created=self.command.operation == "book",
+        )
 
 
 class Writing:
@@ -104,6 +113,7 @@ class Writing:
             updated_at=now,
             key=None if key is None else self.key_of(work.principal, key),
             fingerprint=self._keys.hmac("fingerprint", work.circumstances.fingerprint),
+            payload=codec.dump_standard(work.circumstances.standard),
         )
         try:
             known = await self._ledger.begin(row)
@@ -144,11 +154,11 @@ class Writing:
             try:
                 answer = await self._carried_out(work)
             except LedgerDown:
-                answer = self._answering.error(store_down())
+                answer = self._answering.error(store_down(), work.circumstances.standard)
                 self._later(self._refused(work, answer))
             except Exception as error:  # noqa: BLE001  our own bug: the client learns no more than that
                 log.error("command %s failed: %s at %s", work.id, type(error).__name__, frames(error))
-                answer = self._answering.error(GatewayError("The gateway failed."))
+                answer = self._answering.error(GatewayError("The gateway failed."), work.circumstances.standard)
                 await self._refused(work, answer)
         return self._finished(work, answer, spent)
 
@@ -171,7 +181,7 @@ class Writing:
                 try:
                     made = await self._planned(work, held)
                 except GatewayError as error:
-                    answer = self._answering.error(error)
+                    answer = self._answering.error(error, work.circumstances.standard)
                     await self._refused(work, answer)
                     return answer
                 run = await self._prepared(work, made)
@@ -181,9 +191,7 @@ class Writing:
                 tries_left -= 1
                 held.release()
                 held = self._locks.session(self._lock_wait_s)
-            answer = await self._answering.answer(
-                work.account.emr, run, end, single=work.command.single, created=work.command.operation == "book"
-            )
+            answer = await self._answering.answer(work.account.emr, run, end, work.form)
             await self._settle(work, run, end, answer, held)
             if end.state is State.REPAIRING:
                 held = self._locks.session(0)  # The repair has the locks now.
@@ -206,9 +214,9 @@ class Writing:
         claims = tuple(dict.fromkeys(line.before.id for line in made.lines if line.before is not None))
         payload = codec.dump(
             made,
-            standard=work.circumstances.standard,
-            single=work.command.single,
-            created=work.command.operation == "book",
+            standard=work.form.standard,
+            single=work.form.single,
+            created=work.form.created,
             claims=claims,
         )
         if any(made.stages):
@@ -230,7 +238,7 @@ class Writing:
         steps = run.closing() if end.state.settled else ()
         await self._settled(work, end.state, answer, release_key=release, steps=steps)
         if end.state is State.REPAIRING:
-            self._repair.take_over(work.id, run, work.command.single, work.command.operation == "book", held)
+            self._repair.take_over(work.id, run, work.form, held)
 
     async def _refused(self, work: Work, answer: Answer) -> None:
         """A refusal before any write is not remembered under its key."""
@@ -254,7 +262,7 @@ class Writing:
         with meter() as spent:
             circumstances = replace(work.circumstances, expected_plan=None)
             made = await self._planned(replace(work, circumstances=circumstances), None)
-        answer = self._answering.preview(made, work.command)
+        answer = self._answering.preview(made, work.form)
         extra = (("x-dry-run", "true"), ("x-plan", self._answering.digest(made)), ("x-emr-calls", str(spent.calls)))
         return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
 

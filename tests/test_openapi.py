@@ -15,6 +15,8 @@ from tests.stub_gateway import StubGateway, client_of
 
 DOCUMENT = document("https://gateway.example", 7)
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
+JSONS = {"application/json", "application/fhir+json"}
+ONE_STANDARD = {p for p, _ in OPERATIONS if not p.startswith("/api/emrs/")}
 NEEDED = {"start": "2031-03-03T09:00:00Z", "end": "2031-03-04T09:00:00Z", "state": "unsettled"}
 
 
@@ -107,25 +109,31 @@ def filled(path: str) -> str:
     return re.sub(r"{(\w+)}", lambda m: ids.get(m[1], "x"), path)
 
 
+@pytest.mark.parametrize("standard", ["leyr", "fhir"])
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-async def test_answers_are_as_described(path, method):
+async def test_answers_are_as_described(path, method, standard):
     operation = DOCUMENT["paths"][path][method]
     body = operation.get("requestBody")
     example = next(iter(body["content"]["application/json"]["examples"].values()))["value"] if body else None
     async with client_of(StubGateway()) as client:
+        client.headers["x-leyr-standard"] = standard
         response = await client.request(method.upper(), filled(path), json=example)
         refused = await client.request(method.upper(), filled(path), headers={"x-leyr-client-secret": "x"})
     if body is None:
         described = resolved(operation["responses"][str(response.status_code)])
         kind = response.headers["content-type"].partition(";")[0]
-        if kind == "application/json":
+        if kind in JSONS:
             check(response.json(), described["content"][kind]["schema"])
-        assert set(described["content"]) == {kind}
+        told = {kind} if kind not in JSONS or path in ONE_STANDARD else JSONS
+        assert set(described["content"]) == told
     else:
         assert response.status_code == 200
     if path.startswith("/api"):
         described = resolved(operation["responses"]["401"])
-        check(refused.json(), described["content"]["application/problem+json"]["schema"])
+        kind = {"leyr": "application/problem+json", "fhir": "application/fhir+json"}[standard]
+        assert set(described["content"]) == {"application/problem+json", "application/fhir+json"}
+        assert refused.headers["content-type"] == kind
+        check(refused.json(), described["content"][kind]["schema"])
         assert {name.lower() for name in described["headers"]} <= set(refused.headers)
 
 

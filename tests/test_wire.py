@@ -401,7 +401,7 @@ def etag(_) -> str:
 
 def test_one_appointment_is_an_object_with_an_etag_and_the_care_units_offset():
     shown = Shown(appointment(comment="x\ud800"), previous_ids=("a-0",))
-    answer = render_outcome(Outcome((shown,), single=True), "leyr", etag)
+    answer = render_outcome(Outcome((shown,), single=True), etag)
     assert answer.status == 200
     assert dict(answer.headers) == {"content-type": "application/json", "etag": '"tag"'}
     assert json.loads(answer.body) == {
@@ -422,7 +422,7 @@ def test_one_appointment_is_an_object_with_an_etag_and_the_care_units_offset():
 
 def test_many_are_a_bare_array_with_what_became_of_each():
     shown = (Shown(appointment(), "moved"), Shown(appointment("a-2", status=Status.CANCELLED), "cancelled"))
-    answer = render_outcome(Outcome(shown, single=False), "leyr", etag)
+    answer = render_outcome(Outcome(shown, single=False), etag)
     told = json.loads(answer.body)
     assert [(t["id"], t["status"], t["change"]) for t in told] == [
         ("a-1", "booked", "moved"),
@@ -432,20 +432,20 @@ def test_many_are_a_bare_array_with_what_became_of_each():
 
 
 def test_a_list_tells_no_changes():
-    answer = render_outcome(Outcome((Shown(appointment()),), single=False), "leyr", etag)
+    answer = render_outcome(Outcome((Shown(appointment()),), single=False), etag)
     assert "change" not in json.loads(answer.body)[0]
 
 
 def test_a_booking_is_201_and_a_dry_run_of_one_has_neither_id_nor_etag():
-    booked = render_outcome(Outcome((Shown(appointment()),), single=True, created=True), "leyr", etag)
+    booked = render_outcome(Outcome((Shown(appointment()),), single=True, created=True), etag)
     assert (booked.status, dict(booked.headers)["etag"]) == (201, '"tag"')
-    dry = render_outcome(Outcome((Shown(appointment("")),), single=True, created=True), "leyr", etag, dry_run=True)
+    dry = render_outcome(Outcome((Shown(appointment("")),), single=True, created=True), etag, dry_run=True)
     told = json.loads(dry.body)
     assert (told["id"], told["emr_id"], dict(dry.headers).get("etag")) == (None, None, None)
 
 
 def test_a_dry_run_has_no_etag_of_a_state_that_is_not_there_yet():
-    dry = render_outcome(Outcome((Shown(appointment()),), single=True), "leyr", etag, dry_run=True)
+    dry = render_outcome(Outcome((Shown(appointment()),), single=True), etag, dry_run=True)
     assert dict(dry.headers) == {"content-type": "application/json"}
 
 

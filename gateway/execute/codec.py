@@ -69,6 +69,16 @@ def dump(plan: Plan, *, standard: str, single: bool, created: bool, claims: tupl
     return _STORED.dump_json(stored)
 
 
+def dump_standard(standard: str) -> bytes:
+    """What is stored of a command until it has a plan: how its client wants to be answered."""
+    return json.dumps({"standard": standard}).encode()
+
+
+def standard_of(payload: bytes) -> str:
+    """The standard of a stored command, with or without a plan; the common one where that was not stored yet."""
+    return str(json.loads(payload)["standard"]) if payload else "leyr"
+
+
 def load(payload: bytes) -> Stored:
     stored = _STORED.validate_json(payload)
     if stored.version != VERSION:

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.domain.errors import GatewayError
+from gateway.openapi import fhir
 from gateway.openapi.operations import OF_A_CLIENT, Operation, of_an_emr
-from gateway.openapi.parts import ABOUT, EXAMPLES, HEADERS, PARAMETERS
+from gateway.openapi.parts import ABOUT, EXAMPLE_INSTANCE, EXAMPLES, HEADERS, PARAMETERS
 from gateway.pages.texts import CODES, kinds
 from gateway.wire import answers, requests
 from gateway.wire.problems import PROBLEM
@@ -45,7 +46,7 @@ def document(public_url: str, max_items: int = 100, *, metrics: bool = True) -> 
         "servers": [{"url": public_url}],
         "security": [{"clientId": [], "clientSecret": []}],
         "tags": [{"name": name} for name in ("client", "emr", "care unit", "public")],
-        "paths": _paths() | _public_paths(metrics),
+        "paths": _paths(public_url) | _public_paths(metrics),
         "components": {
             "schemas": _schemas(max_items),
             "parameters": PARAMETERS,
@@ -72,35 +73,35 @@ def _schemas(max_items: int) -> Json:
     _, found = models_json_schema(modes, ref_template="#/components/schemas/{model}")
     schemas: Json = found["$defs"]
     schemas["PatchMany"]["properties"]["ids"]["maxItems"] = max_items
-    return schemas
+    return schemas | fhir.SCHEMAS
 
 
 # -- paths ----------------------------------------------------------------------------------------------------------
 
 
-def _paths() -> Json:
+def _paths(public_url: str) -> Json:
     paths: Json = {}
     for operation in OF_A_CLIENT:
-        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, "client", ())
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, "client", (), public_url)
     for prefix, tag, ids, suffix in (
         ("/api/emrs/{emr}", "emr", ("emr",), ""),
         ("/api/emrs/{emr}/care-units/{care_unit_id}", "care unit", ("emr", "careUnitId"), "OfCareUnit"),
     ):
         for operation in of_an_emr():
-            told = _operation(operation, tag, ids)
+            told = _operation(operation, tag, ids, public_url)
             told["operationId"] += suffix
             paths.setdefault(prefix + operation.path, {})[operation.method] = told
     return paths
 
 
-def _operation(operation: Operation, tag: str, ids: tuple[str, ...]) -> Json:
+def _operation(operation: Operation, tag: str, ids: tuple[str, ...], public_url: str) -> Json:
     told: Json = {
         "operationId": operation.id,
         "tags": [tag],
         "summary": operation.summary,
         "description": operation.description,
         "parameters": [_ref("parameters", name) for name in (*ids, *operation.parameters)],
-        "responses": _responses(operation),
+        "responses": _responses(operation, public_url),
     }
     if operation.body is not None:
         told["requestBody"] = _request_body(operation.body)
@@ -116,7 +117,7 @@ def _request_body(model: str) -> Json:
     return {"required": True, "content": {"application/json": media}}
 
 
-def _responses(operation: Operation) -> Json:
+def _responses(operation: Operation, public_url: str) -> Json:
     schema = _ref("schemas", operation.answer)
     example = EXAMPLES.get(operation.answer)
     media: Json = {"schema": {"type": "array", "items": schema} if operation.many else schema}
@@ -126,7 +127,7 @@ def _responses(operation: Operation) -> Json:
         str(operation.status): {
             "description": "Created." if operation.status == 201 else "Done.",
             "headers": _headers(_success_headers(operation)),
-            "content": {"application/json": media},
+            "content": {"application/json": media, **fhir.media(operation, public_url)},
         }
     }
     if operation.body is not None:
@@ -190,7 +191,10 @@ def _error(found: list[type[GatewayError]], public_url: str) -> Json:
     return {
         "description": " ".join(f"`{kind.code}`: {CODES[kind.code].meaning}" for kind in found),
         "headers": _headers(["requestId", *more.get(found[0].status, [])]),
-        "content": {PROBLEM: {"schema": _ref("schemas", "ErrorAnswer"), "examples": examples}},
+        "content": {
+            PROBLEM: {"schema": _ref("schemas", "ErrorAnswer"), "examples": examples},
+            **fhir.error_media(found, public_url),
+        },
     }
 
 
@@ -201,7 +205,7 @@ def _example(kind: type[GatewayError], public_url: str) -> Json:
         "title": kind.title,
         "status": kind.status,
         "detail": kind.title,
-        "instance": "6f1d4f0a-30a5-4a53-9d8e-2f6f2b6f3d11",
+        "instance": EXAMPLE_INSTANCE,
         "errors": [],
     }
 

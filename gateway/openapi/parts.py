@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.wire.standards import LEYR, STANDARDS
 from gateway.wire.values import ID_SCHEMA
 
 Json = dict[str, Any]
@@ -40,6 +41,7 @@ ABOUT = {
 }
 
 _ID: Json = ID_SCHEMA
+_STANDARD: Json = {"type": "string", "enum": list(STANDARDS), "default": LEYR}
 _INSTANT: Json = {"type": "string", "format": "date-time"}
 _PRINTABLE: Json = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
 
@@ -61,10 +63,8 @@ PARAMETERS: Json = {
     "careUnitId": _path("care_unit_id", "A care unit of the EMR."),
     "appointmentId": _path("appointment_id", "An appointment's present or earlier id."),
     "commandId": _path("command_id", "The `x-command-id` of the answer to a write."),
-    "standardHeader": _header(
-        "x-leyr-standard", "The language of the answer. The same as `?standard=`.", {"type": "string", "enum": ["leyr"]}
-    ),
-    "standard": _query("standard", "The same as `x-leyr-standard`.", {"type": "string", "enum": ["leyr"]}),
+    "standardHeader": _header("x-leyr-standard", "The language of the answer. The same as `?standard=`.", _STANDARD),
+    "standard": _query("standard", "The same as `x-leyr-standard`.", _STANDARD),
     "dryRun": _query(
         "dry_run",
         "Everything is checked and nothing is written; the answer carries `x-dry-run` and `x-plan`.",
@@ -127,6 +127,7 @@ _APPOINTMENT: Json = {
     "care_unit_id": "c-1",
     "previous_ids": [],
 }
+EXAMPLE_INSTANCE = "6f1d4f0a-30a5-4a53-9d8e-2f6f2b6f3d11"
 EXAMPLES: Json = {
     "Appointment": _APPOINTMENT,
     "ChangedAppointment": _APPOINTMENT | {"change": "moved"},

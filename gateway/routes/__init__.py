@@ -89,11 +89,11 @@ def create_routes(gateway: Gateway, public_url: str, registry: CollectorRegistry
     }
     if registry is not None:
         routes["/metrics"] = Methods(GET=partial(metrics, registry))
-    return [Route(path, methods) for path, methods in (routes | _guarded(gateway, max_items)).items()]
+    return [Route(path, methods) for path, methods in (routes | _guarded(gateway, public_url, max_items)).items()]
 
 
-def _guarded(gateway: Gateway, max_items: int) -> dict[str, Methods]:
-    api = Endpoints(gateway, max_items)
+def _guarded(gateway: Gateway, public_url: str, max_items: int) -> dict[str, Methods]:
+    api = Endpoints(gateway, public_url, max_items)
     of_an_emr = {
         "/appointments": Methods(GET=api.appointments, PATCH=api.patch_many, POST=api.book),
         "/appointments/{appointment_id}": Methods(GET=api.appointment, PATCH=api.patch_one),

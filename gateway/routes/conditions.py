@@ -14,11 +14,9 @@ from gateway.domain.errors import BadRequest, Problem
 from gateway.domain.model import Span
 from gateway.wire.parse import LONGEST_RANGE, checked
 from gateway.wire.reading import bad_input
+from gateway.wire.standards import LEYR, STANDARDS
 from gateway.wire.values import Unreadable, instant, opaque_id
 
-STANDARDS = ("leyr", "fhir")
-SPOKEN = ("leyr",)
-"""Of those, what answers can be rendered in."""
 _MOST_PARAMETERS = 64
 _PRINTABLE = re.compile("[\x20-\x7e]{1,255}")
 _ETAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
@@ -32,8 +30,7 @@ _LOST_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:[0-9]{2}$)")
 def query(request: Request, known: Collection[str]) -> dict[str, str]:
     """The query's parameters, each known and given once. Raises BadRequest."""
     try:
-        text = request.scope["query_string"].decode("utf-8")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
+        pairs = _pairs(request)
     except ValueError:
         raise bad_input("Must be parameters in UTF-8, percent-encoded.", "query") from None
     found: dict[str, str] = {}
@@ -48,6 +45,12 @@ def query(request: Request, known: Collection[str]) -> dict[str, str]:
     if problems:
         raise BadRequest(problems=problems)
     return found
+
+
+def _pairs(request: Request) -> list[tuple[str, str]]:
+    """Raises ValueError."""
+    text = request.scope["query_string"].decode("utf-8")
+    return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
 
 
 def header(request: Request, name: str) -> str | None:
@@ -66,12 +69,22 @@ def standard(request: Request, parameters: Mapping[str, str]) -> str:
         raise bad_input("The header and the query ask for different standards.", path)
     asked = by_header if by_header is not None else by_query
     if asked is None:
-        return "leyr"
+        return LEYR
     if asked not in STANDARDS:
         raise bad_input("Must be `leyr` or `fhir`.", path)
-    if asked not in SPOKEN:
-        raise BadRequest(problems=[Problem("NOT_SUPPORTED", "Only `leyr` is spoken.", path)])
     return asked
+
+
+def standard_of_refusal(request: Request) -> str:
+    """The language that a refusal is told in: the one asked for, as far as that is clear whatever else is wrong."""
+    try:
+        by_query = [value for name, value in _pairs(request) if name == "standard"]
+    except ValueError:
+        by_query = []
+    by_header = request.headers.getlist("x-leyr-standard")
+    asked = {*by_header, *by_query}
+    clear = len(by_header) <= 1 and len(by_query) <= 1 and len(asked) == 1 and asked.issubset(STANDARDS)
+    return asked.pop() if clear else LEYR
 
 
 def dry_run(parameters: Mapping[str, str]) -> bool:

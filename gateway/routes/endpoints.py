@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ from gateway.ledger import Answer
 from gateway.routes import conditions
 from gateway.routes.body import read_body
 from gateway.routes.entrance import respond
-from gateway.wire import parse, render
+from gateway.wire import Standard, parse, render, speaking
 from gateway.wire.reading import bad_input
 from gateway.wire.values import Unreadable, opaque_id
 
@@ -43,8 +44,9 @@ class Caller:
 class Endpoints:
     """All that needs credentials."""
 
-    def __init__(self, gateway: Gateway, max_items: int) -> None:
+    def __init__(self, gateway: Gateway, public_url: str, max_items: int) -> None:
         self._gateway = gateway
+        self._public_url = public_url
         self._max_items = max_items
 
     # -- writes ----------------------------------------------------------------------------------------------------
@@ -92,9 +94,9 @@ class Endpoints:
     async def appointment(self, request: Request) -> Response:
         caller = await self._caller(request)
         id = _appointment_id(request)
-        standard = conditions.standard(request, conditions.query(request, READ_QUERY))
+        told = self._told(request, caller, conditions.query(request, READ_QUERY))
         found = await self._gateway.appointment(caller.principal, caller.emr, id, caller.care_unit_id)
-        answer = render.render_outcome(found, standard, self._gateway.etag)
+        answer = told.outcome(found, self._gateway.etag)
         etag = dict(answer.headers).get("etag")
         if etag is not None and conditions.unchanged(request, etag):
             return Response(status_code=304, headers={"etag": etag})
@@ -103,7 +105,7 @@ class Endpoints:
     async def appointments(self, request: Request) -> Response:
         caller = await self._caller(request)
         query = conditions.query(request, LIST_QUERY)
-        standard = conditions.standard(request, query)
+        told = self._told(request, caller, query)
         found = await self._gateway.appointments(
             caller.principal,
             caller.emr,
@@ -112,12 +114,12 @@ class Endpoints:
             resource_id=conditions.id_filter(query, "resource_id", "INVALID_RESOURCE_ID"),
             care_unit_id=caller.care_unit_id,
         )
-        return respond(render.render_outcome(found, standard, self._gateway.etag))
+        return respond(told.outcome(found, self._gateway.etag))
 
     async def timeslots(self, request: Request) -> Response:
         caller = await self._caller(request)
         query = conditions.query(request, TIMESLOTS_QUERY)
-        conditions.standard(request, query)
+        told = self._told(request, caller, query)
         service = conditions.id_filter(query, "healthcare_service_id", "INVALID_HEALTHCARE_SERVICE_ID")
         found = await self._gateway.timeslots(
             caller.principal,
@@ -127,13 +129,13 @@ class Endpoints:
             healthcare_service_id=service,
             care_unit_id=caller.care_unit_id,
         )
-        return respond(render.render_slots(found))
+        return respond(told.slots(found))
 
     async def directory(self, request: Request, kind: Kind) -> Response:
         caller = await self._caller(request)
-        conditions.standard(request, conditions.query(request, READ_QUERY))
+        told = self._told(request, caller, conditions.query(request, READ_QUERY))
         found = await self._gateway.directory(caller.principal, caller.emr, kind, caller.care_unit_id)
-        return respond(render.render_entries(found))
+        return respond(told.entries(kind, found))
 
     async def emrs(self, request: Request) -> Response:
         principal = await self._principal(request)
@@ -163,6 +165,10 @@ class Endpoints:
             unsettled="state" in query,
         )
         return respond(render.render_commands(found))
+
+    def _told(self, request: Request, caller: Caller, query: Mapping[str, str]) -> Standard:
+        """How the answer about the caller's EMR is told."""
+        return speaking(conditions.standard(request, query), self._public_url, caller.emr)
 
     # -- who asks --------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, 
 
 from gateway.domain.errors import Busy, GatewayError, MethodNotAllowed, NotFound
 from gateway.ledger import Answer, LedgerDown
+from gateway.routes import conditions
 from gateway.wire import render_error
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Entrance:
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - a server would log its text, which may hold patient data
-            answer = _unexpected(error, id, self._public_url)
+            answer = _unexpected(error, Request(scope), self._public_url)
             if not door.started:
                 await respond(answer)(scope, receive, door)
 
@@ -79,11 +80,11 @@ def respond(answer: Answer) -> Response:
 
 
 def refusals(public_url: str) -> dict[Any, ExceptionHandler]:
-    """Exception handlers: what the gateway means to say, and what the router says, as problem details."""
+    """Exception handlers: what the gateway means to say, and what the router says, in the standard asked for."""
 
     async def on_error(request: Request, error: Exception) -> Response:
         known = _known(error)
-        answer = render_error(known, instance := str(uuid4()), public_url)
+        answer = _refusal(known, instance := str(uuid4()), request, public_url)
         codes = ",".join(problem.error_code for problem in known.problems)
         log.info("%s %s instance=%s request=%s", known.code, codes, instance, request.state.request_id)
         response = respond(answer)
@@ -104,14 +105,19 @@ def _known(error: Exception) -> GatewayError:
     return NotFound("There is no such path.")
 
 
-def _unexpected(error: Exception, request_id: str, public_url: str) -> Answer:
+def _refusal(error: GatewayError, instance: str, request: Request, public_url: str) -> Answer:
+    return render_error(error, instance, public_url, conditions.standard_of_refusal(request))
+
+
+def _unexpected(error: Exception, request: Request, public_url: str) -> Answer:
     """Where it happened goes to the log; what it says does not, and nothing of it to the client."""
     instance = str(uuid4())
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    log.error("%s instance=%s request=%s at %s", type(error).__name__, instance, request_id, where)
+    id = request.state.request_id
+    log.error("%s instance=%s request=%s at %s", type(error).__name__, instance, id, where)
     detail = "Something went wrong inside the gateway. Its log knows more under this instance."
-    return render_error(GatewayError(detail), instance, public_url)
+    return _refusal(GatewayError(detail), instance, request, public_url)
 
 
 def _request_id(scope: Scope) -> str:

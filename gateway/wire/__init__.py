@@ -2,7 +2,6 @@
 
 from gateway.wire.abilities import abilities
 from gateway.wire.parse import booking, fingerprint, patch_many, patch_one
-from gateway.wire.problems import render_error
 from gateway.wire.render import (
     render_accounts,
     render_command,
@@ -11,9 +10,13 @@ from gateway.wire.render import (
     render_outcome,
     render_slots,
 )
+from gateway.wire.standards import LEYR, STANDARDS, Standard, render_error, speaking
 from gateway.wire.values import typed_id
 
 __all__ = [
+    "LEYR",
+    "STANDARDS",
+    "Standard",
     "abilities",
     "booking",
     "fingerprint",
@@ -26,5 +29,6 @@ __all__ = [
     "render_error",
     "render_outcome",
     "render_slots",
+    "speaking",
     "typed_id",
 ]

@@ -12,7 +12,7 @@ from gateway.wire.values import sendable
 PROBLEM = "application/problem+json"
 
 
-def render_error(error: GatewayError, instance: str, base_url: str) -> Answer:
+def problem_details(error: GatewayError, instance: str, base_url: str) -> Answer:
     """What a client is told. `instance` is a UUID; `base_url` is where the page about the code is served."""
     told = answers.ErrorAnswer(
         code=error.code,
@@ -31,11 +31,12 @@ def render_error(error: GatewayError, instance: str, base_url: str) -> Answer:
             for problem in error.problems
         ],
     )
-    return Answer(error.status, told.model_dump_json().encode(), _headers(error))
+    return Answer(error.status, told.model_dump_json().encode(), (("content-type", PROBLEM), *further_headers(error)))
 
 
-def _headers(error: GatewayError) -> tuple[tuple[str, str], ...]:
-    headers = [("content-type", PROBLEM)]
+def further_headers(error: GatewayError) -> tuple[tuple[str, str], ...]:
+    """What an error's answer says in its headers, in any standard."""
+    headers = []
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(0, ceil(error.retry_after)))))
     if isinstance(error, Unauthorized):

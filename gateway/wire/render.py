@@ -21,14 +21,8 @@ JSON = "application/json"
 _ARRAY: TypeAdapter[list[BaseModel]] = TypeAdapter(list[Any])
 
 
-def render_outcome(
-    outcome: Outcome, standard: str, etag: Callable[[Appointment], str], *, dry_run: bool = False
-) -> Answer:
-    """The answer to a read or a write, with `ETag` where it is one appointment that really is so.
-
-    `standard` is "leyr"; no other one is spoken yet.
-    """
-    assert standard == "leyr"
+def render_outcome(outcome: Outcome, etag: Callable[[Appointment], str], *, dry_run: bool = False) -> Answer:
+    """The answer to a read or a write, with `ETag` where it is one appointment that really is so."""
     headers = [("content-type", JSON)]
     if not outcome.single:
         return Answer(200, _array([_changed(shown) for shown in outcome.shown]), tuple(headers))
