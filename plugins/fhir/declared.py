@@ -36,14 +36,12 @@ FULL = Capabilities(
 JSON_PATCH = "application/json-patch+json"
 
 
-def declared(settings: Settings) -> Capabilities:
+def declared(settings: Settings, differences: Mapping[str, Any]) -> Capabilities:
+    """Of one account, in its dialect."""
     directories = set(Kind) if settings.care_units == "Location" else set(Kind) - {Kind.CARE_UNIT}
-    return replace(
-        FULL,
-        directories=frozenset(directories),
-        slot_records=settings.marks_slots,
-        late_write_s=settings.late_write_s,
-    )
+    told = {"slot_records": settings.marks_slots, **differences}
+    told["directories"] = frozenset(directories) & told.get("directories", frozenset(Kind))
+    return replace(FULL, late_write_s=settings.late_write_s, **told)
 
 
 def narrowed(can: Capabilities, statement: Mapping[str, Any]) -> Capabilities:

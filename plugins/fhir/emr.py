@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 
@@ -31,28 +31,30 @@ from gateway.plugin import (
 )
 from plugins.fhir import directories, patches, slots, words
 from plugins.fhir.declared import JSON_PATCH, declared, narrowed
+from plugins.fhir.dialects import DIALECTS, Sending, Written
 from plugins.fhir.learned import Learned
-from plugins.fhir.problems import resource
-from plugins.fhir.search import batches, search
+from plugins.fhir.problems import appointment_in, resource
+from plugins.fhir.search import Found, Params, batches, search
 from plugins.fhir.settings import Settings
 from plugins.fhir.words import Json
 
-FHIR_JSON = "application/fhir+json"
 ANSWER = {"Prefer": "return=representation"}
 
 
 class FhirEmr(Emr):
     def __init__(self, http: VendorHttp, settings: Settings) -> None:
-        super().__init__(declared(settings), str(httpx.URL(settings.base_url)))
+        dialect = DIALECTS[settings.dialect]
+        super().__init__(declared(settings, dialect.differences), str(httpx.URL(settings.base_url)))
         self._http = http
         self._settings = settings
         self.learned = Learned()
+        self._speaks = dialect(http, settings, self.learned, self.calendar)
 
     # -- reads -------------------------------------------------------------------------------------------------
 
     async def appointment(self, id: str) -> Appointment | None:
         body = await self._one("Appointment", id)
-        return None if body is None else words.appointment(body, self._settings)
+        return None if body is None else self._speaks.read(body)
 
     async def appointments(self, ids: Sequence[str]) -> Mapping[str, Appointment | None]:
         if len(ids) == 1:
@@ -63,23 +65,17 @@ class FhirEmr(Emr):
         return {id: found.get(id) for id in ids}
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
-        params = words.looking_back(wanted.span, self._settings)
-        if wanted.resource_id is not None:
-            if words.split(wanted.resource_id, self._settings.resources) is None:
-                return ()
-            params.append(("actor", wanted.resource_id))
-        if wanted.patient_id is not None:
-            if not words.is_id(wanted.patient_id):
-                return ()
-            params.append(("patient", f"Patient/{wanted.patient_id}"))
-        return [a for a in await self._listed(params) if _wanted(a, wanted)]
+        params = self._speaks.calendar(wanted)
+        return () if params is None else [a for a in await self._listed(params) if _wanted(a, wanted)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         if wanted.resource_id is not None and words.split(wanted.resource_id, self._settings.resources) is None:
             return FreeTime("slots")
-        return await slots.free(self._http, self._settings, self.learned, wanted, self.calendar)
+        return await self._speaks.free(wanted)
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
+        if kind not in self.capabilities.directories:
+            raise Refused("unsupported")
         return await directories.all_of(self._http, self._settings, kind)
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
@@ -100,10 +96,9 @@ class FhirEmr(Emr):
     async def find_own(self, step: Create | Change) -> Appointment | None:
         if not isinstance(step, Create):
             raise Refused("unsupported")
-        token = f"{self._settings.marker_system}|{step.marker}"
-        found = await self._search("Appointment", [("identifier", token)])
-        own = [b for b in found.of("Appointment") if words.bears(b, self._settings.marker_system, step.marker)]
-        read = [words.appointment(body, self._settings) for body in own]
+        found = await self._search("Appointment", self._speaks.own(step))
+        own = [b for b in found.of("Appointment") if self._speaks.is_own(b, step)]
+        read = [self._speaks.read(body) for body in own]
         return next((a for a in read if a is not None), None)
 
     async def slot(self, slot: Slot) -> tuple[Literal["busy", "free"], Slot] | None:
@@ -114,8 +109,9 @@ class FhirEmr(Emr):
         """The statement needs no credentials; to see a slot does, and it can be tried whether versions are heeded."""
         statement = await self._http.read("/metadata", _body)
         can = narrowed(self.capabilities, statement)
-        shown = await self._http.read("/Slot", _body, params=[("status", "free"), ("_count", "1")])
-        for entry in (shown.get("entry") or ())[:1] if can.slot_records else ():
+        place, params = self._speaks.proof
+        shown = await self._http.read(place, _body, params=params)
+        for entry in (shown.get("entry") or ())[:1] if can.slot_records and self._speaks.tries_lock else ():
             slot = entry["resource"]
             await self.learned.lock(self._http, "Slot", str(slot["id"]), words.version_of(slot))
         return can
@@ -123,24 +119,23 @@ class FhirEmr(Emr):
     # -- writes ------------------------------------------------------------------------------------------------
 
     async def change(self, step: Change) -> Receipt:
-        return await self._patch(step.before, patches.change(step, self._settings))
+        return await self._send(await self._speaks.change(step), step)
 
     async def cancel(self, step: Cancel) -> Receipt:
-        return await self._patch(step.before, patches.cancellation(step, self._settings))
+        return await self._send(await self._speaks.cancel(step), step)
 
     async def confirm(self, step: Confirm) -> Receipt:
-        return await self._patch(step.before, patches.confirmation(step))
+        return await self._send(await self._speaks.confirm(step), step)
 
     async def discard(self, step: Discard) -> Receipt:
-        """As entered in error rather than by DELETE, which servers carry out whatever the version."""
-        return await self._patch(step.before, patches.withdrawal())
+        if not self.capabilities.discard:
+            raise Refused("unsupported")
+        return await self._send(await self._speaks.discard(step), step)
 
     async def create(self, step: Create) -> Receipt:
-        headers = {**ANSWER, "Content-Type": FHIR_JSON}
-        if step.marker:
-            headers["If-None-Exist"] = patches.marker_query(step.marker, self._settings)
-        content = _encoded(patches.booking(step, self._settings))
-        return await self._http.write("POST", "/Appointment", self._receipt, content=content, headers=headers)
+        if not self.capabilities.create:
+            raise Refused("unsupported")
+        return await self._send(await self._speaks.create(step), step)
 
     async def mark_slot(self, step: MarkSlot) -> Receipt:
         id, version = step.slot.id, step.slot.version
@@ -174,30 +169,32 @@ class FhirEmr(Emr):
         words.expect(body, kind)
         return body
 
-    async def _search(self, kind: str, params: list[tuple[str, str]]) -> Any:
+    async def _search(self, kind: str, params: Params) -> Found:
         paged = [*params, ("_count", str(self._settings.page_size))]
         return await search(self._http, self._settings.base_url, kind, paged)
 
-    async def _listed(self, params: list[tuple[str, str]]) -> list[Appointment]:
+    async def _listed(self, params: Params) -> list[Appointment]:
         found = await self._search("Appointment", params)
-        read = [words.appointment(body, self._settings) for body in found.of("Appointment")]
+        read = [self._speaks.read(body) for body in found.of("Appointment")]
         return sorted((a for a in read if a is not None), key=lambda a: (a.span.key, a.id))
 
-    async def _patch(self, before: Appointment, ops: Sequence[patches.Op]) -> Receipt:
-        await self.learned.lock(self._http, "Appointment", before.id, before.version)
-        guard = self.learned.guard(before.version)
+    async def _send(self, sending: Sending, step: Written) -> Receipt:
+        before, guard = sending.about, list[patches.Op]()
+        if before is not None and self._speaks.tries_lock:
+            await self.learned.lock(self._http, "Appointment", before.id, before.version)
+            guard = self.learned.guard(before.version)
+        body = [*guard, *sending.body] if guard else sending.body
+        headers = {**ANSWER, "Content-Type": sending.media, **sending.headers}
+        content = None if body is None else _encoded(body)
         try:
-            return await self._http.write(
-                "PATCH",
-                f"/Appointment/{before.id}",
-                self._receipt,
-                content=_encoded([*guard, *ops]),
-                headers=_patching(before.version),
-            )
+            return await self._http.write(sending.method, sending.path, self._receipt, content=content, headers=headers)
         except Refused as no:
-            if guard and no.reason == "invalid" and await self._is_another_version(before):
+            if guard and before is not None and no.reason == "invalid" and await self._is_another_version(before):
                 raise Refused("stale", emr_code=no.emr_code) from no
-            raise
+            meant = await self._speaks.retold(no, step)
+            if meant is None:
+                raise
+            raise Refused(meant, emr_code=no.emr_code) from no
 
     async def _is_another_version(self, before: Appointment) -> bool:
         """Where a patch tests the version itself, a test that fails and a value that is refused look the same."""
@@ -209,7 +206,8 @@ class FhirEmr(Emr):
         body = resource(response)
         if body is None:
             return Receipt(id=_located(response))
-        return Receipt(appointment=words.appointment(body, self._settings), id=str(body["id"]))
+        one = appointment_in(body)
+        return Receipt(appointment=self._speaks.read(one), id=str(one["id"]))
 
 
 def _body(response: httpx.Response) -> Json:

@@ -52,9 +52,12 @@ def change(step: Change, settings: Settings) -> list[Op]:
 
 
 def cancellation(step: Cancel, settings: Settings) -> list[Op]:
-    reason = {"coding": [{"system": settings.cancel_reason_system, "code": settings.cancel_reason}]}
-    ops = [instead("/status", "cancelled"), put("/cancelationReason", reason)]
+    ops = [instead("/status", "cancelled"), put("/cancelationReason", reason(settings))]
     return ops if step.comment is None else ops + comment(step.comment, step.before.native)
+
+
+def reason(settings: Settings) -> Json:
+    return {"coding": [{"system": settings.cancel_reason_system, "code": settings.cancel_reason}]}
 
 
 def confirmation(step: Confirm) -> list[Op]:

@@ -86,6 +86,8 @@ def resource(response: httpx.Response) -> Mapping[str, Any] | None:
     if not response.content.strip():
         return None
     body = response.json()
+    if body is None:
+        return None
     if not isinstance(body, dict) or "resourceType" not in body:
         raise ValueError("not a FHIR resource")
     if body["resourceType"] != "OperationOutcome":
@@ -94,6 +96,17 @@ def resource(response: httpx.Response) -> Mapping[str, Any] | None:
     if issue is not None:
         raise _from_code(code_of(issue))
     return None
+
+
+def appointment_in(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The appointment itself, or the one in the answer to a transaction or operation."""
+    if body["resourceType"] != "Bundle":
+        return body
+    shown = [entry.get("resource") or {} for entry in body.get("entry") or ()]
+    for one in shown:
+        if (issue := worst(one)) is not None:
+            raise _from_code(code_of(issue))
+    return next(one for one in shown if one.get("resourceType") == "Appointment")
 
 
 def worst(body: object) -> Mapping[str, Any] | None:

@@ -34,6 +34,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    dialect: Literal["standard", "millennium", "canvas", "medplum"] = "standard"
+    """Whose FHIR it is, where that differs from the standard's."""
     auth: Literal["none", "basic", "bearer", "client_credentials", "smart_backend"] = "none"
     user: str | None = None
     password: SecretStr | None = None
@@ -91,6 +93,9 @@ class Settings(BaseModel):
             SmartBackend(self.base_url, "", self.private_key, "")  # an unusable key is told at once
         if self.care_units == "Location" and "Location" in self.resources:
             raise ValueError('a Location is either the resource or the care unit: set care_units = "none"')
+        services = {"millennium": "serviceType", "medplum": "HealthcareService"}.get(self.dialect, self.services)
+        if services != self.services:
+            raise ValueError(f'dialect = {self.dialect} needs services = "{services}"')
         return self
 
     @property

@@ -23,15 +23,15 @@ HELD = ("busy", "busy-tentative", "free")
 
 
 async def free(
-    http: VendorHttp, settings: Settings, learned: Learned, wanted: FindFreeTime, calendar: Calendar
+    http: VendorHttp, settings: Settings, wanted: FindFreeTime, calendar: Calendar, offered: Awaitable[Found]
 ) -> FreeTime:
-    """Slots that are free, and those that only the ignored appointments hold."""
-    codes, offered, mine = await asyncio.gather(
+    """Slots that are free (among those `offered`), and those that only the ignored appointments hold."""
+    codes, shown, mine = await asyncio.gather(
         _service_codes(http, settings, wanted.healthcare_service_id),
-        _offered(http, settings, learned, wanted),
+        offered,
         _held(http, settings, wanted, calendar),
     )
-    bookable = _bookable(offered, wanted, codes, settings)
+    bookable = _bookable(shown, wanted, codes, settings)
     by_id = {s.id: s for s in [*bookable, *mine]}
     return FreeTime("slots", tuple(sorted(by_id.values(), key=lambda s: (s.span.key, s.id or ""))))
 
@@ -42,9 +42,9 @@ async def _held(http: VendorHttp, settings: Settings, wanted: FindFreeTime, cale
         return []
     others, held = await asyncio.gather(
         calendar(ReadCalendar(wanted.span, resource_id=wanted.resource_id)),
-        asyncio.gather(*(_found(http, settings, [("_id", ",".join(batch))]) for batch in batches(ids))),
+        asyncio.gather(*(with_schedules(http, settings, [("_id", ",".join(batch))]) for batch in batches(ids))),
     )
-    return [s for found in held for s in _ours(found, wanted, ids, others, settings)]
+    return [s for one in held for s in _ours(one, wanted, ids, others, settings)]
 
 
 def _own(wanted: FindFreeTime) -> list[str]:
@@ -76,14 +76,14 @@ def state(one: Slot, body: Json, settings: Settings) -> tuple[Literal["busy", "f
     return "free" if body["status"] == "free" else "busy", replace(one, version=read.version, native=read.native)
 
 
-async def _offered(http: VendorHttp, settings: Settings, learned: Learned, wanted: FindFreeTime) -> Found:
+async def offered(http: VendorHttp, settings: Settings, learned: Learned, wanted: FindFreeTime) -> Found:
     """Free slots of the resource, in one search where the server follows the chain from slot to schedule to actor.
 
     Whether it does shows once there is something to find: some find nothing by a chain, and say nothing.
     """
     params = _free_params(wanted)
     if wanted.resource_id is None:
-        return await _found(http, settings, params)
+        return await with_schedules(http, settings, params)
     found = Found()
     if learned.chains is not False:
         found = await _chained(http, settings, learned, [*params, ("schedule.actor", wanted.resource_id)])
@@ -97,7 +97,7 @@ async def _offered(http: VendorHttp, settings: Settings, learned: Learned, wante
 
 async def _chained(http: VendorHttp, settings: Settings, learned: Learned, params: Params) -> Found:
     try:
-        found = await _found(http, settings, params)
+        found = await with_schedules(http, settings, params)
     except Refused as no:
         if no.reason not in ("invalid", "unsupported"):
             raise
@@ -135,7 +135,7 @@ def _free_params(wanted: FindFreeTime) -> list[tuple[str, str]]:
     ]
 
 
-async def _found(http: VendorHttp, settings: Settings, params: Params) -> Found:
+async def with_schedules(http: VendorHttp, settings: Settings, params: Params) -> Found:
     """Slots with their schedules."""
     whole = [*params, ("_include", "Slot:schedule"), ("_count", str(settings.page_size))]
     found = await search(http, settings.base_url, "Slot", whole)

@@ -225,7 +225,7 @@ def expect(body: Json, kind: str) -> None:
         raise ValueError(f"not a resource of the type {kind}")
 
 
-def looking_back(span: Span, settings: Settings) -> list[tuple[str, str]]:
+def looking_back(span: Span, settings: Settings) -> list[tuple[str, str | int | float | bool | None]]:
     """The `date` parameters that find every appointment which may overlap `span`."""
     first = span.start.astimezone(UTC) - timedelta(hours=settings.longest_h)
     return [("date", f"ge{said(first)}"), ("date", f"lt{said(span.end)}")]

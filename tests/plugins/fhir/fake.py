@@ -38,6 +38,7 @@ class FakeFhir:
     page: int = 3
     answers: str = "representation"
     honours_if_match: bool = True
+    stale: int = 412
     chains: str = "followed"
     includes: bool = True
     links: bool = True
@@ -115,7 +116,7 @@ class FakeFhir:
     def _check_version(self, current: Resource, request: Request) -> None:
         wanted = request.headers.get("if-match")
         if self.honours_if_match and wanted is not None and wanted != etag(current):
-            raise Refusal(412, "conflict", "the version is another one by now")
+            raise Refusal(self.stale, "conflict", "the version is another one by now")
 
     def _create(self, kind: str, body: Resource, request: Request) -> Response:
         condition = request.headers.get("if-none-exist")

@@ -10,7 +10,7 @@ Resource = dict[str, Any]
 Store = dict[str, dict[str, Resource]]
 Test = Callable[[Resource, str], bool]
 
-CONTROL = {"_count", "_include", "_summary", "_page", "_sort"}
+CONTROL = {"_count", "_include", "_summary", "_page", "_sort", "-location"}
 
 
 class Unknown(Exception):
@@ -94,11 +94,18 @@ _PARAMS: dict[str, dict[str, Test]] = {
     "Appointment": {
         "actor": _reference("actor"),
         "patient": _reference("actor"),
+        "practitioner": _reference("actor"),
+        "location": _reference("actor"),
         "date": _date("start"),
         "status": _same("status"),
         "slot": _reference("slot"),
     },
-    "Slot": {"schedule": _reference("schedule"), "start": _date("start"), "status": _same("status")},
+    "Slot": {
+        "schedule": _reference("schedule"),
+        "start": _date("start"),
+        "status": _same("status"),
+        "service-type": _coded("serviceType"),
+    },
     "Schedule": {"actor": _reference("actor")},
     "HealthcareService": {},
 }

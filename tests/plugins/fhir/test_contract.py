@@ -53,8 +53,12 @@ class Practice:
         return id
 
 
-def fhir_world() -> World:
+def fhir_world(**odd: object) -> World:
+    """A practice whose server differs from the standard's letter as told."""
     here, there = Practice("http://fhir.test/r4"), Practice("http://other.test/r4")
+    for practice in (here, there):
+        for name, value in odd.items():
+            setattr(practice.fake, name, value)
     return World(
         vendor=emr_vendor(),
         emr=here.opened(here.transport),
@@ -76,3 +80,19 @@ class TestFhir(EmrContract):
     @pytest.fixture
     async def world(self) -> World:
         return fhir_world()
+
+
+class TestServerThatSays409ToOldVersions(EmrContract):
+    """As HAPI and Aidbox do."""
+
+    @pytest.fixture
+    async def world(self) -> World:
+        return fhir_world(stale=409)
+
+
+class TestServerThatHeedsNoVersions(EmrContract):
+    """And follows no chains, includes nothing and gives no links: as Medplum's router does."""
+
+    @pytest.fixture
+    async def world(self) -> World:
+        return fhir_world(honours_if_match=False, chains="empty", includes=False, links=False)

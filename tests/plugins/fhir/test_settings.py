@@ -94,6 +94,6 @@ def test_each_missing_interaction_costs_what_needs_it(kind, interaction, lost):
 
 def test_settings_narrow_what_is_declared():
     settings = Settings.model_validate({**BASE, "care_units": "none", "marks_slots": False, "late_write_s": 1})
-    can = declared(settings)
+    can = declared(settings, {})
     assert Kind.CARE_UNIT not in can.directories
     assert (can.slot_records, can.late_write_s) == (False, 1.0)

@@ -1,0 +1,137 @@
+"""Canvas Medical: updates by a PUT that merges, over a date instead of a version; slots without ids; no comment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, ClassVar
+
+from gateway.plugin import (
+    Appointment,
+    Cancel,
+    Change,
+    Confirm,
+    FindFreeTime,
+    FreeTime,
+    Kind,
+    ReadCalendar,
+    Refused,
+    Slot,
+)
+from plugins.fhir import words
+from plugins.fhir.dialects.standard import Params, Reason, Sending, Standard, Written
+from plugins.fhir.patches import checked
+from plugins.fhir.search import page
+from plugins.fhir.words import Json
+
+
+class Canvas(Standard):
+    differences: ClassVar[Mapping[str, Any]] = {
+        "directories": frozenset({Kind.PATIENT, Kind.CARE_UNIT, Kind.RESOURCE}),
+        "own_time_shown": False,
+        "slot_records": False,
+        "create": False,
+        "discard": False,
+        "comment": False,
+        "cancel_comment": "none",
+        "answers_with": "nothing",
+        "version_check": False,
+    }
+    tries_lock = False
+    proof: ClassVar[tuple[str, Params]] = ("/Appointment", [("_count", "1")])
+
+    # -- reads -------------------------------------------------------------------------------------------------
+
+    def read(self, body: Json) -> Appointment | None:
+        read = super().read(body)
+        if read is None:
+            return None
+        places = [words.local(str(p.get("reference") or ""), self.settings.base_url) for p in _supporting(body)]
+        kept = {key: body[key] for key in ("start", "end", "supportingInformation") if key in body}
+        return replace(
+            read,
+            comment=None,
+            version=(body.get("meta") or {}).get("lastUpdated"),
+            care_unit_id=words.unit_of(places, self.settings),
+            native={**read.native, **kept},
+        )
+
+    def calendar(self, wanted: ReadCalendar) -> Params | None:
+        params = super().calendar(replace(wanted, resource_id=None))
+        place = words.split(wanted.resource_id or "", ("Practitioner",))
+        if params is None or (wanted.resource_id is not None and place is None):
+            return None
+        return [*params, ("practitioner", str(wanted.resource_id))] if place is not None else params
+
+    async def free(self, wanted: FindFreeTime) -> FreeTime:
+        """The slots of the schedule that bears the names of the place and the practitioner."""
+        place = words.split(wanted.resource_id or "", ("Practitioner",))
+        if place is None or wanted.care_unit_id is None:
+            raise Refused("unsupported", "slots are looked for by a practitioner and a care unit")
+        params: Params = [
+            ("schedule", f"Location.{wanted.care_unit_id}-Staff.{place[1]}"),
+            ("start", words.said(wanted.span.start)),
+            ("end", words.said(wanted.span.end)),
+        ]
+        bundle = await self.http.read("/Slot", page, params=params)
+        free = (self._slot(entry["resource"], wanted) for entry in bundle.get("entry") or ())
+        begins = sorted(free, key=lambda slot: slot.span.key)
+        return FreeTime("slots", tuple(slot for slot in begins if slot.span.overlaps(wanted.span)))
+
+    def _slot(self, body: Json, wanted: FindFreeTime) -> Slot:
+        words.expect(body, "Slot")
+        start, end = (words.instant(body[edge], self.settings) for edge in ("start", "end"))
+        return Slot(start, end, wanted.resource_id, wanted.healthcare_service_id, wanted.care_unit_id)
+
+    async def retold(self, no: Refused, step: Written) -> Reason | None:
+        """A time that is taken is told as a value that is wrong."""
+        return "taken" if no.reason == "invalid" and isinstance(step, Change) else None
+
+    # -- writes ------------------------------------------------------------------------------------------------
+
+    async def change(self, step: Change) -> Sending:
+        if step.comment is not None:
+            raise Refused("unsupported", "an appointment has no comment")
+        told: dict[str, Any] = {}
+        if step.span is not None:
+            told = {"start": step.span.start.isoformat(), "end": step.span.end.isoformat()}
+        if step.resource_id is not None:
+            told["participant"] = self._with(step.before, step.resource_id)
+        return _putting(step.before, told)
+
+    async def cancel(self, step: Cancel) -> Sending:
+        return _putting(step.before, {"status": "cancelled"})
+
+    async def confirm(self, step: Confirm) -> Sending:
+        return _putting(step.before, {"status": "booked"})
+
+    def _with(self, before: Appointment, resource_id: str) -> list[Json]:
+        """The participants, with another practitioner in the place of the one there was."""
+        new: Json = {"actor": {"reference": checked(resource_id, self.settings)}, "status": "accepted"}
+        people: list[Json] = [dict(p) for p in _participants(before)]
+        named = words.actors({"participant": people}, self.settings)
+        changed = [new if name == before.resource_id else p for name, p in zip(named, people, strict=True)]
+        return changed if before.resource_id in named else [*changed, new]
+
+
+def _putting(before: Appointment, told: Mapping[str, Any]) -> Sending:
+    """What an update can't do without, and what it changes; what is left out keeps its value."""
+    kept = {key: before.native[key] for key in ("status", "supportingInformation", "start", "end")}
+    people = [{"actor": p["actor"], "status": "accepted"} for p in _participants(before)]
+    body = {"resourceType": "Appointment", "id": before.id, **kept, "participant": people, **told}
+    condition = {}
+    if before.version is not None:
+        changed = datetime.fromisoformat(before.version)
+        condition = {"If-Unmodified-Since": format_datetime(changed.astimezone(UTC), usegmt=True)}
+    return Sending(method="PUT", path=f"/Appointment/{before.id}", body=body, headers=condition)
+
+
+def _participants(before: Appointment) -> Sequence[Json]:
+    listed: Any = before.native.get("participant", ())
+    return tuple(listed)
+
+
+def _supporting(body: Json) -> Sequence[Json]:
+    return tuple(body.get("supportingInformation", ()))
