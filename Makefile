@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 SEKMET_VENV ?= .venv-sekmet
+GNUHEALTH_VENV ?= .venv-gnuhealth
 MEDPLUM_HOME ?= .cache/medplum
-export SEKMET_VENV MEDPLUM_HOME
+export SEKMET_VENV GNUHEALTH_VENV MEDPLUM_HOME
 
 IN := $(VENV)/bin/python
 PIP_FLAGS := --quiet --disable-pip-version-check
@@ -28,12 +29,12 @@ bench: $(VENV)/dev.stamp
 	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
 
 # Against real servers, on loopback; needs Node.js 20 and npm, too.
-live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(MEDPLUM_HOME)/stamp
+live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(GNUHEALTH_VENV)/stamp $(MEDPLUM_HOME)/stamp
 	$(IN) -m pytest -m live tests/live
 
 # What was written by a running gateway (.state) stays.
 clean:
-	rm -rf $(VENV) $(SEKMET_VENV) $(MEDPLUM_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(SEKMET_VENV) $(GNUHEALTH_VENV) $(MEDPLUM_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -53,6 +54,12 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
 $(SEKMET_VENV)/stamp: tests/live/sekmet.lock | $(VENV)/bin/python
 	$(PYTHON) -m venv $(SEKMET_VENV)
 	$(SEKMET_VENV)/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r tests/live/sekmet.lock
+	@touch $@
+
+# The lock is complete: it has psycopg2 as its binary twin, which pip would not take for it.
+$(GNUHEALTH_VENV)/stamp: tests/live/gnuhealth.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(GNUHEALTH_VENV)
+	$(GNUHEALTH_VENV)/bin/python -m pip install $(PIP_FLAGS) --no-deps --require-hashes -r tests/live/gnuhealth.lock
 	@touch $@
 
 $(MEDPLUM_HOME)/stamp: $(wildcard tests/live/medplum/*)

@@ -188,7 +188,7 @@ def test_check_says_every_mistake_of_files_plugins_and_key(tmp_path, capsys):
         "clients.toml: client app: emrs.g.settings.key refers to GONE, which the environment does not have; set it",
         "The key file gone can't be read (FileNotFoundError).",
         "clients.toml: client app: emrs.s.settings: api_key is missing; give it a value",
-        "clients.toml: client app: emrs.g: plugin ghost is not installed; installed are: fhir, sandbox",
+        "clients.toml: client app: emrs.g: plugin ghost is not installed; installed are: fhir, gnuhealth, sandbox",
     ]
     assert not (tmp_path / "state").exists()
 

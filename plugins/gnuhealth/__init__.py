@@ -1,0 +1,26 @@
+"""GNU Health HIS 5 (Tryton), over JSON-RPC: appointments changed in place, free records taken and made anew."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from gateway.plugin import Account, Emr, Vendor, hookimpl
+from plugins.gnuhealth.emr import FULL, GnuHealthEmr
+from plugins.gnuhealth.session import Session
+from plugins.gnuhealth.settings import Settings
+
+__all__ = ["GnuHealthEmr", "Settings", "emr_open", "emr_vendor"]
+
+
+@hookimpl
+def emr_vendor() -> Vendor:
+    return Vendor(key="gnuhealth", name="GNU Health HIS", settings=Settings, emr=GnuHealthEmr, capabilities=FULL)
+
+
+@hookimpl
+def emr_open(account: Account) -> Emr:
+    settings = account.settings
+    assert isinstance(settings, Settings)
+    session = Session(settings.username, settings.password)
+    base = f"{settings.base_url}/{quote(settings.database, safe='')}"
+    return GnuHealthEmr(account.door.http(base_url=base, auth=session), settings, session, tenant=base)

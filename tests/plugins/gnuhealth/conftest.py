@@ -1,0 +1,43 @@
+"""An account on a fake GNU Health server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.in_process import InProcessTransport
+from gateway.plugin import Account, Door, Emr
+from plugins.gnuhealth import Settings, emr_open, table
+from tests.plugins.gnuhealth.samples import Practice
+
+BASE = "http://his.test"
+
+
+def opened(practice: Practice, transport: httpx.AsyncBaseTransport | None = None, **more: Any) -> Emr:
+    fake = practice.fake
+    told = {
+        "base_url": BASE, "database": fake.database, "username": fake.user, "password": fake.password,
+        "zone": "Europe/Stockholm", "page_size": 3, **more,
+    }  # fmt: skip
+    door = Door(transport or InProcessTransport(fake.app))
+    return emr_open(Account("clinic", Settings.model_validate(told), door))
+
+
+@pytest.fixture
+def practice(monkeypatch: pytest.MonkeyPatch) -> Practice:
+    """Its clock goes on while the account waits, and nobody waits in truth."""
+    practice = Practice()
+
+    async def wait(seconds: float) -> None:
+        practice.fake.now += timedelta(seconds=seconds)
+
+    monkeypatch.setattr(table, "_sleep", wait)
+    return practice
+
+
+@pytest.fixture
+def emr(practice: Practice) -> Emr:
+    return opened(practice)
