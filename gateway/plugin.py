@@ -6,6 +6,7 @@ from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt
 from gateway.hookspecs import hookimpl
 from gateway.local_time import day_bounds, from_wall, repeated, to_wall
+from gateway.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
 from gateway.port import (
     PLUGIN_API,
     Account,
@@ -35,6 +36,7 @@ __all__ = [
     "ClientCredentials",
     "Confirm",
     "Create",
+    "CutShort",
     "Discard",
     "Door",
     "Emr",
@@ -46,6 +48,7 @@ __all__ = [
     "MarkSlot",
     "MaybeDone",
     "NotSent",
+    "Page",
     "ReadCalendar",
     "Receipt",
     "Refused",
@@ -57,9 +60,14 @@ __all__ = [
     "Throttled",
     "Vendor",
     "VendorHttp",
+    "by_cursor",
+    "by_link",
+    "by_number",
+    "by_offset",
     "day_bounds",
     "from_wall",
     "hookimpl",
+    "linked",
     "repeated",
     "to_wall",
 ]

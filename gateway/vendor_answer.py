@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 SENSELESS = (
     LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError, StopIteration,
+    httpx.InvalidURL,
 )  # fmt: skip
 """What a parser raises that meets something else than it was written for (`ValidationError` is a `ValueError`)."""
 

@@ -1,19 +1,19 @@
-"""Searching: all pages of a Bundle, never leaving the server that was asked."""
+"""Searching: all pages of a Bundle, and what a server leaves out of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 import httpx
 
-from gateway.plugin import MaybeDone, VendorHttp
+from gateway.plugin import CutShort, Page, VendorHttp, by_link
 from plugins.fhir.problems import resource
 from plugins.fhir.words import Json, split
 
 STRICT = {"Prefer": "handling=strict", "Cache-Control": "no-cache"}
 """An unknown parameter must not quietly widen a search, and a result must not be one from a minute ago."""
-MAX_PAGES = 500
 AT_ONCE = 50
 """How many ids go into one `_id` parameter."""
 
@@ -23,14 +23,8 @@ Params = Sequence[tuple[str, str | int | float | bool | None]]
 class Found:
     """The resources of a search, each once: what matched, and what was included with it."""
 
-    def __init__(self) -> None:
-        self.by_reference: dict[str, Json] = {}
-
-    def add(self, bundle: Json) -> None:
-        for entry in bundle.get("entry") or ():
-            body = entry.get("resource") or {}
-            if "id" in body:
-                self.by_reference[f"{body['resourceType']}/{body['id']}"] = body
+    def __init__(self, resources: Iterable[Json] = ()) -> None:
+        self.by_reference = {reference(body): body for body in resources}
 
     def merge(self, other: Found) -> None:
         self.by_reference |= other.by_reference
@@ -44,34 +38,25 @@ class Found:
 
 async def search(http: VendorHttp, base_url: str, kind: str, params: Params) -> Found:
     """Every page of `GET /{kind}?params`. Raises EmrError."""
-    found = Found()
-    bundle = await http.read(f"/{kind}", page, params=list(params), headers=STRICT)
-    link = next_link(bundle, base_url)
-    if link is None and _is_cut(bundle, kind):
-        whole = [*(p for p in params if p[0] != "_count"), ("_count", bundle["total"])]
-        bundle = await http.read(f"/{kind}", page, params=whole, headers=STRICT)
-        link = next_link(bundle, base_url)
-        if link is None and _is_cut(bundle, kind):
-            raise MaybeDone("a search shows less than it says to have found")
-    asked = set[str]()
-    while True:
-        found.add(bundle)
-        if link is None:
-            return found
-        if not http.same_host(link):  # our credentials are for this server only
-            raise MaybeDone("the next page of a search is on another server")
-        if link in asked or len(asked) == MAX_PAGES:
-            raise MaybeDone("the pages of a search never end")
-        asked.add(link)
-        bundle = await http.read(link, page, headers=STRICT)
-        link = next_link(bundle, base_url)
+    place, read = f"/{kind}", partial(_shown, base_url, kind)
+    try:
+        return Found(await by_link(http, place, read, params=list(params), headers=STRICT))
+    except CutShort as cut:  # by a server that gives no link to the rest
+        whole = [*(p for p in params if p[0] != "_count"), ("_count", cut.total)]
+        return Found(await by_link(http, place, read, params=whole, headers=STRICT))
 
 
-def _is_cut(bundle: Json, kind: str) -> bool:
-    """Some servers cut a result off and give no link to the rest; the total tells."""
-    total = bundle.get("total")
-    shown = sum((entry.get("resource") or {}).get("resourceType") == kind for entry in bundle.get("entry") or ())
-    return isinstance(total, int) and shown < total
+def _shown(base_url: str, kind: str, response: httpx.Response) -> Page[Json]:
+    bundle = page(response)
+    shown = [entry.get("resource") or {} for entry in bundle.get("entry") or ()]
+    named = [(reference(body), body) for body in shown if "id" in body]
+    items = [one for one in named if one[1]["resourceType"] == kind]
+    extras = [one for one in named if one[1]["resourceType"] != kind]
+    return Page(items, next=next_link(bundle, base_url), total=bundle.get("total"), extras=extras)
+
+
+def reference(body: Json) -> str:
+    return f"{body['resourceType']}/{body['id']}"
 
 
 async def completed(

@@ -75,6 +75,29 @@ async def test_pages_that_lead_in_a_circle_end(emr, fake):
     assert len(fake.seen) == 2
 
 
+def shown(fake, *ids, total, more=""):
+    """A page of a search, answered whatever is asked."""
+    entries = [{"resource": fake.get("Appointment", id)} for id in ids]
+    links = [{"relation": "next", "url": f"Appointment?page={more}"}] if more else []
+    bundle = {"resourceType": "Bundle", "total": total, "entry": entries, "link": links}
+    return lambda _: fake._shown(bundle)
+
+
+async def test_a_last_page_that_leaves_some_out_is_not_taken_for_the_last(emr, fake):
+    for n in range(2, 8):
+        fake.put(samples.appointment(f"a{n}"))
+    fake.faults = [shown(fake, "a1", "a2", total=7, more="2"), shown(fake, "a3", total=7)] * 3
+    assert all((await emr.appointments([f"a{n}" for n in range(1, 8)])).values())
+    assert fake.seen[6].query_params["_count"] == "7"
+
+
+async def test_a_search_during_which_a_match_has_gone_is_begun_again(emr, fake):
+    for n in range(2, 8):
+        fake.put(samples.appointment(f"a{n}"))
+    fake.faults = [shown(fake, "a1", "a2", total=8, more="2"), shown(fake, "a4", "a5", "a6", "a7", total=7)]
+    assert all((await emr.appointments([f"a{n}" for n in range(1, 8)])).values())
+
+
 async def test_an_error_under_200_does_not_pass_for_an_empty_list(emr, fake):
     fake.faults = [lambda _: outcome(200, "forbidden")]
     with pytest.raises(Refused) as refused:
