@@ -21,6 +21,7 @@ from gateway.port import (
 from gateway.smart_backend import SmartBackend
 from gateway.vendor_auth import ApiKey, Basic, Bearer, ClientCredentials
 from gateway.vendor_http import TOKEN_REQUEST, Door, VendorHttp
+from gateway.vendor_login import Login, Proof
 
 __all__ = [
     "PLUGIN_API",
@@ -45,10 +46,12 @@ __all__ = [
     "FindFreeTime",
     "FreeTime",
     "Kind",
+    "Login",
     "MarkSlot",
     "MaybeDone",
     "NotSent",
     "Page",
+    "Proof",
     "ReadCalendar",
     "Receipt",
     "Refused",

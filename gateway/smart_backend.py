@@ -7,7 +7,6 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import httpx
@@ -19,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
 
 from gateway.clock import monotonic, now
-from gateway.port import EmrError, NotSent, Refused
-from gateway.vendor_auth import Asking, Tokens, beside
+from gateway.port import NotSent, Refused
+from gateway.vendor_auth import Tokens
+from gateway.vendor_login import Asking
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFE_S = 240
@@ -67,7 +67,7 @@ class SmartBackend(Tokens):
         url = self._told_url or self._found_url
         if url is None:
             place = f"{self._base_url}/.well-known/smart-configuration"
-            url = self._endpoint((yield beside(request, "GET", place)))
+            url = self._endpoint((yield self.beside(request, "GET", place)))
         form = {
             "grant_type": "client_credentials",
             "scope": self._scope,
@@ -75,20 +75,21 @@ class SmartBackend(Tokens):
             "client_assertion": self._assertion(url),
         }
         self._found_url = None  # a refused or lost request is a reason to look again where the endpoint is
-        answer = yield beside(request, "POST", url, data=form)
-        granted = self.sense(answer).get("scope")
-        if isinstance(granted, str) and not covers(granted, self._scope):
-            raise self.fail(_narrow)
-        self._found_url = url
+        answer = yield self.beside(request, "POST", url, data=form)
+        if answer.is_success:
+            granted = answer.json().get("scope")
+            if isinstance(granted, str) and not covers(granted, self._scope):
+                raise Refused("credentials", "no login: less was granted than the account's scope")
+            self._found_url = url
         return answer
 
     def _endpoint(self, answer: httpx.Response) -> str:
         if answer.status_code != 200:
-            raise self.fail(partial(_undiscovered, answer.status_code))
-        url = self.sense(answer).get("token_endpoint")
+            raise NotSent(f"no login: the SMART configuration was answered with {answer.status_code}")
+        url = answer.json().get("token_endpoint")
         safe = ("https://",) if self._base_url.startswith("https://") else ("https://", "http://")
         if not isinstance(url, str) or not url.startswith(safe):
-            raise self.fail(_no_endpoint)
+            raise NotSent("no login: the SMART configuration names no token endpoint that can be used")
         return url
 
     def _assertion(self, audience: str) -> str:
@@ -155,18 +156,3 @@ def _part(told: Mapping[str, Any]) -> str:
 
 def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-# -- failures ---------------------------------------------------------------------------------------------------------
-
-
-def _narrow() -> EmrError:
-    return Refused("credentials", "no token: less was granted than the account's scope")
-
-
-def _no_endpoint() -> EmrError:
-    return NotSent("no token: the SMART configuration names no token endpoint that can be used")
-
-
-def _undiscovered(status: int) -> EmrError:
-    return NotSent(f"no token: the SMART configuration answered {status}")

@@ -47,7 +47,7 @@ class Senseless(MaybeDone):
 def failure(error: Exception, *, maybe_done: bool) -> EmrError:
     """Why there is no answer. `maybe_done`: the request itself may have reached the EMR."""
     if isinstance(error, httpx.HTTPStatusError) and not maybe_done:  # of an auth flow that checked its token answer
-        return token_refusal(error.response)
+        return login_refusal(error.response)
     if isinstance(error, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
         return Refused("invalid", "the request can't be sent as it is")
     if isinstance(error, NOT_SENT) or not maybe_done:
@@ -61,14 +61,15 @@ def refusal(response: httpx.Response, problem: Callable[[httpx.Response], EmrErr
     return _own_words(response, problem) or _by_status(response)
 
 
-def token_refusal(response: httpx.Response) -> EmrError:
-    """What a token endpoint's answer means for the request that wanted the token: it was not sent."""
+def login_refusal(response: httpx.Response) -> EmrError:
+    """What the answer to a login (a token endpoint's, too) means for the request that wanted it: it was not sent."""
     status = response.status_code
+    said = f"no login: it was answered with {status}"
     if status in {400, 401, 403}:
-        return Refused("credentials", f"no token: the token endpoint answered {status}")
+        return Refused("credentials", said)
     if status == 429:
-        return Throttled("no token: the token endpoint answered 429", retry_after=retry_after(response))
-    return NotSent(f"no token: the token endpoint answered {status}")
+        return Throttled(said, retry_after=retry_after(response))
+    return NotSent(said)
 
 
 def sense(parse: Callable[[httpx.Response], T], response: httpx.Response) -> T:

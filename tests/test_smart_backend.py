@@ -163,6 +163,7 @@ async def test_an_endpoint_that_refuses_is_looked_for_again(server: Server):
         with pytest.raises(Refused) as no:
             await client.read("a", status)
         assert no.value.reason == "credentials"
+        server.time += 60
     assert len(server.discovered) == 2
 
 
