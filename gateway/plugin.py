@@ -18,6 +18,7 @@ from gateway.port import (
     Throttled,
     Vendor,
 )
+from gateway.setting_types import BaseUrl, Url, Zone
 from gateway.smart_backend import SmartBackend
 from gateway.vendor_auth import ApiKey, Basic, Bearer, ClientCredentials
 from gateway.vendor_http import TOKEN_REQUEST, Door, VendorHttp
@@ -29,6 +30,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "Appointment",
+    "BaseUrl",
     "Basic",
     "Bearer",
     "Cancel",
@@ -61,8 +63,10 @@ __all__ = [
     "Status",
     "Support",
     "Throttled",
+    "Url",
     "Vendor",
     "VendorHttp",
+    "Zone",
     "by_cursor",
     "by_link",
     "by_number",

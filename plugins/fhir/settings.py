@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from gateway.plugin import SmartBackend
+from gateway.plugin import BaseUrl, SmartBackend, Url, Zone
 
 IDENTIFIERS = {
     "se_personal_number": "http://electronichealth.se/identifier/personnummer",
@@ -33,7 +33,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    base_url: BaseUrl
     dialect: Literal["standard", "millennium", "canvas", "medplum"] = "standard"
     """Whose FHIR it is, where that differs from the standard's."""
     auth: Literal["none", "basic", "bearer", "client_credentials", "smart_backend"] = "none"
@@ -48,10 +48,10 @@ class Settings(BaseModel):
     """PEM: RSA of 2048 bits or more (RS384), or EC P-384 (ES384)."""
     key_id: str | None = None
     """The key's `kid` in the key set that was registered with the server."""
-    token_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    token_url: Url | None = None
     """The token endpoint; SMART's is discovered if it is left out."""
     scope: str | None = None
-    zone: str = "UTC"
+    zone: Zone = ZoneInfo("UTC")
     """IANA zone of the care units: times are answered with its offset."""
     resources: tuple[ResourceType, ...] = Field(default=("Practitioner",), min_length=1)
     """Participant types that are bookable: the first participant of one of them is the resource."""
@@ -72,18 +72,6 @@ class Settings(BaseModel):
     """How long a booking whose answer was lost may still come through, in seconds."""
     page_size: int = Field(default=200, ge=1, le=1000)
 
-    @field_validator("base_url")
-    @classmethod
-    def _without_slash(cls, value: str) -> str:
-        return value.rstrip("/")
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError("not an IANA time zone")
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         missing = [name for name in NEEDED[self.auth] if getattr(self, name) is None]
@@ -97,7 +85,3 @@ class Settings(BaseModel):
         if services != self.services:
             raise ValueError(f'dialect = {self.dialect} needs services = "{services}"')
         return self
-
-    @property
-    def tz(self) -> ZoneInfo:
-        return ZoneInfo(self.zone)

@@ -111,7 +111,7 @@ def instant(text: str, settings: Settings) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("an instant without an offset")
-    return moment.astimezone(settings.tz)
+    return moment.astimezone(settings.zone)
 
 
 def version_of(body: Json) -> str | None:

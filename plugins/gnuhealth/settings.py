@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from gateway.plugin import BaseUrl, Zone
 
 
 class Settings(BaseModel):
@@ -14,13 +15,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    base_url: BaseUrl
     """Where Tryton listens, without the database."""
     database: str = Field(min_length=1)
     username: str = Field(min_length=1)
     password: SecretStr
-    zone: str
-    """IANA zone of the institution: times are answered with its offset. The server itself speaks UTC."""
+    zone: Zone
+    """Of the institution: times are answered with its offset. The server itself speaks UTC."""
     cancelled_by: Literal["patient", "centre"] = "patient"
     """Whom a cancellation is noted as being by."""
     default_minutes: int = Field(default=30, ge=1, le=1440)
@@ -28,22 +29,6 @@ class Settings(BaseModel):
     late_write_s: float = Field(default=10.0, ge=0)
     """How long a write whose answer was lost may still come through, in seconds."""
     page_size: int = Field(default=500, ge=1, le=1000)
-
-    @field_validator("base_url")
-    @classmethod
-    def _without_slash(cls, value: str) -> str:
-        return value.rstrip("/")
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError("not an IANA time zone")
-        return value
-
-    @property
-    def tz(self) -> ZoneInfo:
-        return ZoneInfo(self.zone)
 
     @property
     def default_length(self) -> timedelta:

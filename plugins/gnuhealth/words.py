@@ -67,7 +67,7 @@ def record(row: Json, at: float | None, settings: Settings) -> Record | None:
     start, end = moment(known["appointment_date"]), known["appointment_date_end"]
     ends = start if end is None else moment(end)
     ends = ends if ends > start else start + settings.default_length
-    span = Span(start.astimezone(settings.tz), ends.astimezone(settings.tz))
+    span = Span(start.astimezone(settings.zone), ends.astimezone(settings.zone))
     version = moment(known["write_date"] or known["create_date"]).isoformat()
     return Record(known, span, version, _guard(known["_timestamp"], at))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from gateway.plugin import Capabilities, Kind
+from gateway.plugin import BaseUrl, Capabilities, Kind
 
 ZONE = "Europe/Stockholm"
 
@@ -30,15 +30,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    base_url: str = Field(default="http://sandbox.invalid", pattern=r"^https?://[^\s?#]+$")
+    base_url: BaseUrl = "http://sandbox.invalid"
     clinic: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
     api_key: SecretStr
     personality: Personality = "in-place"
-
-    @field_validator("base_url")
-    @classmethod
-    def _without_slash(cls, value: str) -> str:
-        return value.rstrip("/")
 
     @property
     def address(self) -> str:
