@@ -1,5 +1,6 @@
 """The one import that a plugin needs. What stands here is promised to third parties; nothing else of `gateway` is."""
 
+from gateway.domain.availability import bookable
 from gateway.domain.capabilities import Capabilities, Support
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
@@ -21,12 +22,11 @@ from gateway.port import (
 from gateway.setting_types import BaseUrl, Url, Zone
 from gateway.smart_backend import SmartBackend
 from gateway.vendor_auth import ApiKey, Basic, Bearer, ClientCredentials
-from gateway.vendor_http import TOKEN_REQUEST, Door, VendorHttp
+from gateway.vendor_http import Door, VendorHttp
 from gateway.vendor_login import Login, Proof
 
 __all__ = [
     "PLUGIN_API",
-    "TOKEN_REQUEST",
     "Account",
     "ApiKey",
     "Appointment",
@@ -67,6 +67,7 @@ __all__ = [
     "Vendor",
     "VendorHttp",
     "Zone",
+    "bookable",
     "by_cursor",
     "by_link",
     "by_number",

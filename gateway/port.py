@@ -94,8 +94,13 @@ class Emr:
     # -- reads -------------------------------------------------------------------------------------------------
 
     async def appointment(self, id: str) -> Appointment | None:
-        """One appointment (or a request that waits for a code) by the EMR's id; `None` where there is none."""
-        raise Refused("unsupported")
+        """One appointment (or a request that waits for a code) by the EMR's id; `None` where there is none.
+
+        A plugin overrides this or `appointments`, or both.
+        """
+        if type(self).appointments is Emr.appointments:
+            raise Refused("unsupported")
+        return (await self.appointments([id]))[id]
 
     async def appointments(self, ids: Sequence[str]) -> Mapping[str, Appointment | None]:
         """Many at once: one by one unless the EMR has a list for it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
+from gateway.domain.questions import FindFreeTime
 
 
 class Offer:
@@ -90,6 +92,60 @@ def offer(
         Slot(a.start, a.end, resource_id) for a in mine if not any(stranger.overlaps(a.span) for stranger in strangers)
     )
     return Offer(free.shape, (*free.slots, *given), many=many)
+
+
+def bookable(wanted: FindFreeTime, free: Iterable[Slot], standing: Iterable[Appointment]) -> FreeTime:
+    """The free slots on which nobody stands, and those that only the ignored appointments hold.
+
+    For an EMR whose slots are records that go when they are booked, one for each appointment: `own_time_shown`. A free
+    record may lie under an appointment, where the staff can book beside it. Of equal slots everybody is offered the
+    first, so that two can't take one each.
+    """
+    records, ignored = list(free), {a.id for a in wanted.ignoring}
+    held = [(a.id in ignored, _held(a)) for a in standing if holds_time(a) and a.confirms is None]
+    strangers = [slot for own, slot in held if not own]
+    taken, spoken_for = _Taken(strangers), _Taken([*strangers, *records])
+    offered = [slot for slot in records if _suits(slot, wanted) and not taken.meets(slot)]
+    mine = [slot for own, slot in held if own and not spoken_for.meets(slot)]
+    within = [slot for slot in (*offered, *mine) if wanted.span.contains(slot.span)]
+    first = {(slot.resource_id, *slot.span.key): slot for slot in reversed(within)}
+    return FreeTime("slots", tuple(sorted(first.values(), key=lambda slot: (slot.span.key, slot.resource_id or ""))))
+
+
+def _held(a: Appointment) -> Slot:
+    id = a.slot_ids[0] if a.slot_ids else None
+    return Slot(a.start, a.end, a.resource_id, a.healthcare_service_id, a.care_unit_id, id=id)
+
+
+def _suits(slot: Slot, wanted: FindFreeTime) -> bool:
+    """A slot that says nothing of services or care units is for all of them."""
+    asked = (
+        (wanted.healthcare_service_id, slot.healthcare_service_id),
+        (wanted.care_unit_id, slot.care_unit_id),
+    )
+    return all(None in pair or pair[0] == pair[1] for pair in asked)
+
+
+class _Taken:
+    """Time of resources."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self._stretches: dict[str | None, tuple[list[float], list[float]]] = {}
+        """Where they begin, and where they end; those that touch are one."""
+        for slot in sorted(slots, key=lambda s: s.span.key):
+            starts, ends = self._stretches.setdefault(slot.resource_id, ([], []))
+            start, end = slot.span.key
+            if ends and start <= ends[-1]:
+                ends[-1] = max(ends[-1], end)
+            else:
+                starts.append(start)
+                ends.append(end)
+
+    def meets(self, slot: Slot) -> bool:
+        starts, ends = self._stretches.get(slot.resource_id, ([], []))
+        start, end = slot.span.key
+        before = bisect_left(starts, end)
+        return before > 0 and start < ends[before - 1]
 
 
 def holds_time(appointment: Appointment) -> bool:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from gateway.plugin import Account, Emr, Vendor, hookimpl
 from plugins.gnuhealth.emr import FULL, GnuHealthEmr
-from plugins.gnuhealth.session import Session
+from plugins.gnuhealth.rpc import Session
 from plugins.gnuhealth.settings import Settings
 
 __all__ = ["GnuHealthEmr", "Settings", "emr_open", "emr_vendor"]

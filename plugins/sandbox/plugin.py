@@ -43,9 +43,6 @@ class SandboxEmr(Emr):
 
     # -- reads ------------------------------------------------------------------------------------------------------
 
-    async def appointment(self, id: str) -> Appointment | None:
-        return (await self.appointments([id]))[id]
-
     async def appointments(self, ids: Sequence[str]) -> Mapping[str, Appointment | None]:
         parts = [ids[n : n + BATCH] for n in range(0, len(ids), BATCH)]
         pages = await asyncio.gather(*(self._bookings({"ref": part}) for part in parts))

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr
-from plugins.gnuhealth import Settings, emr_open, table
+from plugins.gnuhealth import Settings, emr_open
+from plugins.gnuhealth import emr as port
 from tests.plugins.gnuhealth.samples import Practice
 
 BASE = "http://his.test"
@@ -34,7 +35,7 @@ def practice(monkeypatch: pytest.MonkeyPatch) -> Practice:
     async def wait(seconds: float) -> None:
         practice.fake.now += timedelta(seconds=seconds)
 
-    monkeypatch.setattr(table, "_sleep", wait)
+    monkeypatch.setattr(port, "_sleep", wait)
     return practice
 
 
