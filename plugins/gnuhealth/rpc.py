@@ -56,7 +56,7 @@ class Session(Login):
     LoginException."""
 
     hold_s = 120.0
-    """Five wrong passwords within five minutes lock out whoever has the right one, too."""
+    """More than five wrong passwords within five minutes lock out whoever has the right one, too."""
 
     def __init__(self, username: str, password: SecretStr) -> None:
         super().__init__()
