@@ -46,6 +46,11 @@ def test_where_somebody_stands_nothing_is_offered_but_on_another_resource():
     assert found(wanted(), free, [booked("a", 10, 20)]) == [("r2", "r2@0-30"), ("r1", "r1@30-60")]
 
 
+def test_who_stands_longest_counts_where_several_stand():
+    standing = [booked("a", 0, 100), booked("b", 10, 20)]
+    assert found(wanted(), [slot(50, 60), slot(100, 110)], standing) == [("r1", "r1@100-110")]
+
+
 def test_what_is_cancelled_or_only_asks_for_a_code_holds_no_time():
     asking = replace(booked("b", 0, 30), confirms="a")
     standing = [booked("a", 0, 30, status=Status.CANCELLED), asking]

@@ -234,6 +234,18 @@ async def test_a_wrong_password_is_told(gnuhealth: Server, transport: Any):
     assert no.value.reason == "credentials"
 
 
+async def test_whoever_has_the_right_password_is_not_locked_out_by_a_gateway_with_a_wrong_one(
+    gnuhealth: Server, transport: Any, clinic: Clinic
+):
+    clinic.rpc.create("res.user", name="Two", login="two", password=PASSWORD)
+    wrong = opened(gnuhealth, transport, username="two", password="another")
+    for _ in range(10):
+        with pytest.raises(Refused) as no:
+            await wrong.appointment("1")
+        assert no.value.reason == "credentials"
+    assert (await opened(gnuhealth, transport, username="two").probe()).lists
+
+
 async def test_a_server_that_is_not_there_was_sent_nothing(gnuhealth: Server, transport: Any):
     gone = httpx.URL(gnuhealth.url).copy_with(port=1)
     with pytest.raises(NotSent):
