@@ -11,15 +11,17 @@ import httpx
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.clients_file import AccountSettings, is_reference
+from gateway.clients_file import WRITTEN_OUT, AccountSettings, is_reference
+from gateway.network import lives_here
 from gateway.port import Account, Emr, Vendor
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
 from gateway.toml_files import ConfigError, dotted, mistakes
 from gateway.vendor_http import Door
+from gateway.way import DIRECT, Way
 
-Route = Callable[[Vendor, BaseModel], httpx.AsyncBaseTransport]
-"""Which transport leads to an account of a vendor, given the account's settings."""
+Route = Callable[[Vendor, BaseModel, Way], httpx.AsyncBaseTransport]
+"""Which transport leads to an account of a vendor, given the account's settings and its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,9 @@ def open_accounts(settings: Settings, registry: Registry, route: Route) -> Mappi
 def _opened(client_id: str, account: AccountSettings, registry: Registry, route: Route) -> OpenAccount:
     vendor = registry.vendor(account.plugin)
     settings = _validated(account, vendor.settings)
-    door = Door(route(vendor, settings), concurrency=vendor.capabilities.concurrency)
+    if account.way != DIRECT and lives_here(vendor, settings):
+        raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
+    door = Door(route(vendor, settings, account.way), concurrency=vendor.capabilities.concurrency)
     emr = registry.open(Account(account.key, settings, door), account.plugin)
     if account.slot_check is not None:
         emr.capabilities = replace(emr.capabilities, slot_check=account.slot_check)
@@ -105,7 +109,7 @@ def _validated(account: AccountSettings, model: type[BaseModel]) -> BaseModel:
 
 
 def _plain(account: AccountSettings, name: str) -> str:
-    return f"{account.place}.settings.{name} is a secret; refer to it as env:NAME or file:PATH"
+    return f"{account.place}.settings.{name} {WRITTEN_OUT}"
 
 
 def _mistake(account: AccountSettings, detail: ErrorDetails, model: type[BaseModel]) -> str:

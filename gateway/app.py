@@ -55,7 +55,7 @@ def mistakes_in(settings: Settings) -> list[str]:
     except BadKey as error:
         found.append(str(error))
     try:
-        accounts_of(settings, lambda _vendor, _settings: httpx.AsyncBaseTransport())
+        accounts_of(settings, lambda _vendor, _settings, _way: httpx.AsyncBaseTransport())
     except ConfigError as error:
         found.extend(error.args)
     return found

@@ -18,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.declared import KEY
 from gateway.domain.capabilities import SlotCheck
 from gateway.toml_files import checked, read_toml
+from gateway.way import DIRECT, Proxy, Tls, Way
 
 _ADVICE = "copy clients.example.toml there, or try the demonstration with `serve --demo`"
+WRITTEN_OUT = "is a secret; refer to it as env:NAME or file:PATH"
 _HMAC = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,10 +40,19 @@ class _ClientRow(_Row):
     emrs: dict[str, dict[str, Any]] = {}
 
 
+class _TlsRow(_Row):
+    ca: str | None = None
+    certificate: str | None = None
+    private_key: str | None = None
+    key_password: str | None = None
+
+
 class _EmrRow(_Row):
     plugin: str
     name: str = ""
     slot_check: SlotCheck | None = None
+    tls: _TlsRow | None = None
+    proxy: str | None = None
     settings: dict[str, Any] = {}
 
 
@@ -59,6 +70,7 @@ class AccountSettings:
     """The same with every reference replaced by what it refers to."""
     place: str
     """Where it is written, for sentences about it."""
+    way: Way = DIRECT
     plain_allowed: bool = False
     """Secrets may stand in the file itself."""
 
@@ -85,6 +97,8 @@ class _Reading:
     environ: Mapping[str, str]
     found: list[str]
     demo: bool
+    proven: set[Tls] = field(default_factory=set)
+    """What was looked at already: many accounts may have the same, and to try it takes a while."""
 
 
 def read_clients(path: Path, environ: Mapping[str, str], found: list[str]) -> ClientsFile:
@@ -173,8 +187,47 @@ def _accounts(emrs: object, place: str, reading: _Reading) -> Iterable[AccountSe
                 given=row.settings,
                 values=references(row.settings, f"{where}.settings", reading.path, reading.environ, reading.found),
                 place=where,
+                way=_way(row, where, reading),
                 plain_allowed=reading.demo,
             )
+
+
+# -- ways -------------------------------------------------------------------------------------------------------------
+
+
+def _way(row: _EmrRow, where: str, reading: _Reading) -> Way:
+    tls = None if row.tls is None else _tls(row.tls, f"{where}.tls", reading)
+    return Way(tls=tls, proxy=None if row.proxy is None else _proxy(row.proxy, where, reading))
+
+
+def _tls(row: _TlsRow, where: str, reading: _Reading) -> Tls:
+    given, before = row.model_dump(exclude_none=True), len(reading.found)
+    for name in ("private_key", "key_password"):
+        if name in given and not is_reference(given[name]) and not reading.demo:
+            reading.found.append(f"{where}.{name} {WRITTEN_OUT}")
+    tls = Tls(**references(given, where, reading.path, reading.environ, reading.found))
+    if len(reading.found) == before and tls not in reading.proven:
+        reading.proven.add(tls)
+        reading.found.extend(f"{where}.{mistake}" for mistake in tls.mistakes())
+    return tls
+
+
+def _proxy(given: str, where: str, reading: _Reading) -> Proxy | None:
+    before = len(reading.found)
+    told = references({"proxy": given}, where, reading.path, reading.environ, reading.found)
+    if len(reading.found) > before:
+        return None
+    try:
+        proxy = Proxy.parse(told["proxy"])
+    except ValueError as error:
+        reading.found.append(f"{where}.proxy {error}")
+        return None
+    if proxy.authorization is not None and not is_reference(given) and not reading.demo:
+        reading.found.append(f"{where}.proxy holds a password, which {WRITTEN_OUT}")
+    return proxy
+
+
+# -- secrets of clients -----------------------------------------------------------------------------------------------
 
 
 def _secret_mistakes(secrets: tuple[str, ...], *, demo: bool) -> Iterable[str]:

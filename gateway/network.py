@@ -1,8 +1,8 @@
-"""The ways to EMRs: one transport to the outside for all accounts, and one to each EMR that lives in this process."""
+"""What leads to EMRs: one transport to the outside for all accounts of one way, and one to each EMR in this process."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,12 @@ from starlette.applications import Starlette
 
 from gateway.port import Vendor
 from gateway.transport import AiohttpTransport, InProcessTransport
+from gateway.way import Way
+
+
+def lives_here(vendor: Vendor, settings: BaseModel) -> bool:
+    """Is it the vendor's embedded EMR: one that is there, where the account names no address?"""
+    return vendor.embedded is not None and "base_url" not in settings.model_fields_set
 
 
 class Network:
@@ -20,23 +26,30 @@ class Network:
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
-        self._outside = AiohttpTransport()
+        self._outside: dict[Way, AiohttpTransport] = {}
         self._embedded: dict[str, tuple[Any, InProcessTransport]] = {}
 
-    def route(self, vendor: Vendor, settings: BaseModel) -> httpx.AsyncBaseTransport:
-        """A vendor's embedded EMR where it has one and the account names no address; else the outside."""
-        if vendor.embedded is None or "base_url" in settings.model_fields_set:
-            return self._outside
-        if vendor.key not in self._embedded:
+    def route(self, vendor: Vendor, settings: BaseModel, way: Way) -> httpx.AsyncBaseTransport:
+        """A vendor's embedded EMR where the account means that; else the outside, by the account's way."""
+        if vendor.embedded is not None and lives_here(vendor, settings):
+            return self._inside(vendor.key, vendor.embedded)
+        if way not in self._outside:
+            context = None if way.tls is None else way.tls.context()
+            self._outside[way] = AiohttpTransport(ssl_context=context, proxy=way.proxy)
+        return self._outside[way]
+
+    def _inside(self, key: str, embedded: Callable[[Path], Any]) -> InProcessTransport:
+        if key not in self._embedded:
             self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            app = vendor.embedded(self._state_dir)
-            self._embedded[vendor.key] = (app, InProcessTransport(app))
-        return self._embedded[vendor.key][1]
+            app = embedded(self._state_dir)
+            self._embedded[key] = (app, InProcessTransport(app))
+        return self._embedded[key][1]
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(self._outside.aclose)
+            for outside in self._outside.values():
+                closing.push_async_callback(outside.aclose)
             for app, transport in self._embedded.values():
                 # Nobody else runs the lifespan of an app that no server serves.
                 if isinstance(app, Starlette):

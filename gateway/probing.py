@@ -32,7 +32,7 @@ def reason(error: EmrError) -> str:
         case Refused():
             what = f"it refuses ({error.reason})"
         case NotSent():
-            what = "it can't be reached"
+            what = ": ".join(filter(None, ("it can't be reached", str(error))))
         case Throttled():
             what = "it asks to come back later"
         case _:

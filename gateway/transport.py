@@ -2,7 +2,8 @@
 
 Whoever writes to an EMR must know which of three things happened, so the error classes are exact:
 
-* certainly not sent: `ConnectError`, `ConnectTimeout`, `PoolTimeout` (and `LocalProtocolError`, `UnsupportedProtocol`);
+* certainly not sent: `ConnectError`, `ConnectTimeout`, `PoolTimeout`, `ProxyError` (and `LocalProtocolError`,
+  `UnsupportedProtocol`);
 * maybe delivered: `ReadError`, `WriteError`, `RemoteProtocolError`, `ReadTimeout`, `WriteTimeout`;
 * answered: a response.
 
@@ -19,16 +20,18 @@ from typing import Any
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from gateway.in_process import InProcessTransport
+from gateway.way import Proxy
 
-__all__ = ["KEEPALIVE_S", "MAX_RESPONSE_BYTES", "NOT_SENT", "AiohttpTransport", "InProcessTransport"]
+__all__ = ["KEEPALIVE_S", "MAX_RESPONSE_BYTES", "NOT_SENT", "AiohttpTransport", "InProcessTransport", "TlsError"]
 
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""The classes that promise that no byte of the request left."""
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+"""The classes that promise that no byte of the request left, or that a proxy has kept it to itself."""
 
 MAX_RESPONSE_BYTES = 20 * 1024 * 1024
 KEEPALIVE_S = 4.0
@@ -39,23 +42,29 @@ _LARGE_BODY = 1024 * 1024
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
 
 
+class TlsError(httpx.ConnectError):
+    """No TLS came about: one of the two does not trust the other's certificate, or does not speak it at all."""
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 for all accounts; belongs to the event loop in which it sends first.
 
     `max_response_bytes` bounds a body also after decompression; `keepalive_s` is how long an idle connection is kept;
-    `max_connections` bounds the sockets (waiting for one is `PoolTimeout`, hence not sent).
+    `max_connections` bounds the sockets (waiting for one is `PoolTimeout`, hence not sent). A `proxy` that can't be
+    passed is `ProxyError`, hence not sent; what it answers to a plain `http` request passes for the EMR's answer.
     """
 
     def __init__(
         self,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
         keepalive_s: float = KEEPALIVE_S,
         max_connections: int = 256,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         _check_aiohttp()
-        self._ssl = ssl_context
+        self._ssl, self._proxy = ssl_context, proxy
         self._keepalive_s = keepalive_s
         self._max_response_bytes = max_response_bytes
         # Our own slots, since aiohttp reports waiting for its pool and connecting by one and the same class.
@@ -107,10 +116,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             # aiohttp has no write timeout: a peer that does not read a long body would hold us for ever.
             async with asyncio.timeout(_longest(timeouts)):
-                return await self._open_session(request).request(
+                answer = await self._open_session(request).request(
                     request.method,
                     _url(request),
-                    headers=headers,
+                    **_through(self._proxy, request, headers),
                     # aiohttp warns of long bytes; the bytes of a file it takes in pieces.
                     data=(io.BytesIO(content) if len(content) >= _LARGE_BODY else content) or None,
                     allow_redirects=False,
@@ -119,7 +128,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     ),
                 )
         except _BROKEN as error:
-            raise _meaning(error, request) from error
+            meaning = _meaning(error, request)
+        else:
+            if self._proxy is None or answer.status != 407 or request.url.scheme != "http":
+                return answer
+            answer.close()
+            meaning = httpx.ProxyError("the proxy wants other credentials", request=request)
+        # Not from the error: it may hold the headers that were sent.
+        raise meaning
 
     def _open_session(self, request: httpx.Request) -> aiohttp.ClientSession:
         if self._closed:
@@ -131,12 +147,30 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 def _check_aiohttp() -> None:
     """What makes a request go out once, and an answer be its own, is private there: an upgrade must not lose it."""
-    if "_retry_connection" not in aiohttp.ClientSession.ATTRS or not hasattr(aiohttp.BaseConnector, "_get"):
+    private = all(hasattr(aiohttp.BaseConnector, name) for name in ("_get", "_create_connection"))
+    if "_retry_connection" not in aiohttp.ClientSession.ATTRS or not private:
         raise RuntimeError("this version of aiohttp can't be told to send a request only once")
+
+
+class _NoTunnel(aiohttp.ClientConnectionError):
+    """There was no connection yet, so nothing was sent over it."""
 
 
 class _Connector(aiohttp.TCPConnector):
     """A pool that never takes up a connection on which something came unasked: it would pass for our answer."""
+
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> ResponseHandler:
+        """What a proxy does wrong before there is a tunnel is told by aiohttp as if the request had been sent."""
+        try:
+            return await super()._create_connection(*args, **kwargs)
+        except aiohttp.ClientProxyConnectionError:
+            what = "no connection to it"
+        except (aiohttp.ClientConnectorError, TimeoutError):
+            raise
+        except (*_BROKEN, ValueError) as error:
+            what = str(getattr(error, "status", None) or type(error).__name__)
+        # Not from the error: it may hold the headers that were sent.
+        raise _NoTunnel(what)
 
     async def _get(self, key: Any, traces: Any) -> Connection | None:
         while (connection := await super()._get(key, traces)) is not None:
@@ -201,8 +235,11 @@ def _meaning(error: Exception, request: httpx.Request) -> httpx.TransportError:
     match error:
         case aiohttp.ConnectionTimeoutError():
             return httpx.ConnectTimeout("connecting took too long", request=request)
+        case _NoTunnel():
+            return httpx.ProxyError(f"no way through the proxy ({error})", request=request)
         case aiohttp.ClientConnectorError():  # refused, unreachable, DNS, TLS handshake, certificate
-            return httpx.ConnectError(f"no connection ({type(error).__name__})", request=request)
+            kind = TlsError if isinstance(error, aiohttp.ClientSSLError) else httpx.ConnectError
+            return kind(f"no connection ({type(error).__name__})", request=request)
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return httpx.UnsupportedProtocol("not an HTTP URL", request=request)
         case aiohttp.ServerTimeoutError():
@@ -232,6 +269,16 @@ def _outgoing(request: httpx.Request) -> list[tuple[str, str]]:
         except UnicodeDecodeError:
             raise httpx.LocalProtocolError("a header is not UTF-8", request=request) from None
     return headers
+
+
+def _through(proxy: Proxy | None, request: httpx.Request, headers: list[tuple[str, str]]) -> dict[str, Any]:
+    """The headers, and the proxy with its credentials: for it alone, never within a tunnel."""
+    if proxy is None:
+        return {"headers": headers}
+    shown = [] if proxy.authorization is None else [("Proxy-Authorization", proxy.authorization)]
+    if request.url.scheme == "http":
+        return {"headers": [*headers, *shown], "proxy": proxy.address}
+    return {"headers": headers, "proxy": proxy.address, "proxy_headers": dict(shown)}
 
 
 def _incoming(answer: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:

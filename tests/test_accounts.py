@@ -15,7 +15,10 @@ from gateway.port import Emr, Vendor
 from gateway.registry import Registry
 from gateway.settings import Settings, examine, load
 from gateway.toml_files import ConfigError
+from gateway.way import DIRECT, Proxy, Tls
 from tests.config_files import CLIENT, SECRET, placeless, write
+from tests.test_way import UNSPOKEN
+from tests.tls import AUTHORITY, GATEWAY
 
 SANDBOX = '[clients.emrs.north]\nplugin = "sandbox"\nsettings = { clinic = "north", api_key = "env:API_KEY" }\n'
 
@@ -29,12 +32,12 @@ def account_mistakes(path: Path, environ: dict[str, str] | None = None) -> list[
     settings, found = examine(environ or {}, config=path)
     assert found == []
     with pytest.raises(ConfigError) as refused:
-        open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s: httpx.AsyncBaseTransport())
+        open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s, _w: httpx.AsyncBaseTransport())
     return placeless(list(refused.value.args), path)
 
 
 def opened(settings: Settings):
-    return open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s: httpx.AsyncBaseTransport())
+    return open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s, _w: httpx.AsyncBaseTransport())
 
 
 def test_an_account_is_opened_with_what_its_references_refer_to(config, tmp_path):
@@ -129,7 +132,7 @@ def test_a_validator_that_quotes_a_value_is_not_quoted(config, plain, sentence):
         key="talkative", name="Talkative", settings=Talkative, emr=Emr, capabilities=Capabilities()
     )
     with pytest.raises(ConfigError) as refused:
-        open_accounts(load({}, config=path), registry, lambda _v, _s: httpx.AsyncBaseTransport())
+        open_accounts(load({}, config=path), registry, lambda _v, _s, _w: httpx.AsyncBaseTransport())
     assert [s.partition("emrs.a")[2] for s in refused.value.args] == [sentence]
 
 
@@ -142,9 +145,109 @@ def test_an_emr_that_cannot_be_asked_for_conflicts_is_not_checked_after_the_writ
     blind = registry.open
     monkeypatch.setattr(registry, "open", lambda account, plugin: without_lists(blind(account, plugin)))
     with pytest.raises(ConfigError, match="can't be asked for conflicts"):
-        open_accounts(settings, registry, lambda _v, _s: httpx.AsyncBaseTransport())
+        open_accounts(settings, registry, lambda _v, _s, _w: httpx.AsyncBaseTransport())
 
 
 def without_lists(emr: Emr) -> Emr:
     emr.capabilities = Capabilities()
     return emr
+
+
+# -- ways -------------------------------------------------------------------------------------------------------------
+
+FHIR = '[clients.emrs.north]\nplugin = "fhir"\nsettings = {{ base_url = "https://emr.example" }}\n{}\n'
+NORTH = "clients.toml: client app: emrs.north"
+OWN = 'tls = { ca = "file:ca.pem", certificate = "file:own.pem", private_key = "file:own.key" }'
+
+
+@pytest.fixture
+def pems(tmp_path: Path) -> Path:
+    for name, text in (("ca.pem", AUTHORITY.pem), ("own.pem", GATEWAY.pem), ("own.key", GATEWAY.key_pem())):
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def mistakes_in(path: Path, environ: dict[str, str] | None = None) -> list[str]:
+    found = placeless(examine(environ or {}, config=path)[1], path)
+    assert SECRET not in "".join(found)
+    return found
+
+
+def test_a_way_is_read_with_what_its_references_refer_to(config, pems):
+    clients = CLIENT + FHIR.format(f'{OWN}\nproxy = "env:PROXY"')
+    settings = load({"PROXY": f"http://user:{SECRET}@proxy:3128"}, config=config(clients=clients))
+    (account,) = settings.clients[0].emrs
+    assert account.way.tls == Tls(
+        ca=AUTHORITY.pem.strip(), certificate=GATEWAY.pem.strip(), private_key=GATEWAY.key_pem().strip()
+    )
+    assert account.way.proxy == Proxy.parse(f"http://user:{SECRET}@proxy:3128")
+    assert SECRET not in repr(settings)
+    assert "PRIVATE KEY" not in repr(settings)
+    taken = []
+    open_accounts(
+        settings, Registry.load({"fhir"}), lambda _v, _s, way: taken.append(way) or httpx.AsyncBaseTransport()
+    )
+    assert taken == [account.way]
+
+
+def test_an_account_without_a_way_of_its_own_goes_directly(config):
+    settings = load({}, config=config(clients=CLIENT + FHIR.format("")))
+    assert settings.clients[0].emrs[0].way == DIRECT
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentences"),
+    [
+        ('tls = { ca = "ca.pem" }', [".tls.ca holds no certificate in PEM"]),
+        ('tls = { ca = "file:gone" }', [
+            ".tls.ca refers to a file that can't be read (FileNotFoundError); see to gone",
+        ]),
+        ('tls = { certificate = "file:own.pem", private_key = "file:own.pem" }', [
+            ".tls.private_key is no private key in PEM",
+        ]),
+        (f'tls = {{ certificate = "file:own.pem", private_key = "{SECRET}" }}', [
+            ".tls.private_key is a secret; refer to it as env:NAME or file:PATH",
+        ]),
+        (f'tls = {{ certificate = "file:own.pem", private_key = "file:own.key", key_password = "{SECRET}" }}', [
+            ".tls.key_password is a secret; refer to it as env:NAME or file:PATH",
+        ]),
+        ('tls = { verify = false }', [": tls.verify is not known here; remove it"]),
+        ('tls = {}', [".tls.ca is missing, and certificate with private_key; give the one or the other"]),
+        ('proxy = "proxy:3128"', [".proxy should be http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"]),
+        ('proxy = "env:GONE"', [".proxy refers to GONE, which the environment does not have; set it"]),
+        (f'proxy = "http://user:{SECRET}@proxy:3128"', [
+            ".proxy holds a password, which is a secret; refer to it as env:NAME or file:PATH",
+        ]),
+        (f'tls = {{ ca = "x" }}\nproxy = "https://user:{SECRET}@proxy:3128"', [
+            ".tls.ca holds no certificate in PEM",
+            f".proxy {UNSPOKEN}",
+        ]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_way_is_said_before_anything_is_sent(config, pems, lines, sentences):
+    found = mistakes_in(config(clients=CLIENT + FHIR.format(lines)))
+    assert found == [NORTH + sentence for sentence in sentences]
+
+
+def test_a_proxy_without_a_password_and_a_demonstration_may_be_written_out(config):
+    plain = FHIR.format('proxy = "http://proxy:3128"')
+    assert mistakes_in(config(clients=CLIENT + plain)) == []
+    secret = FHIR.format(f'proxy = "http://user:{SECRET}@proxy:3128"')
+    assert mistakes_in(config(clients=f"demo = true\n{CLIENT}{secret}")) == []
+
+
+def test_one_certificate_of_many_accounts_is_tried_once(config, pems, monkeypatch):
+    tried = []
+    monkeypatch.setattr(Tls, "mistakes", lambda tls: tried.append(tls) or iter(()))
+    many = "".join(FHIR.format(OWN).replace("north", f"north{n}") for n in range(5))
+    load({}, config=config(clients=CLIENT + many))
+    assert len(tried) == 1
+
+
+@pytest.mark.parametrize("line", [OWN, 'proxy = "http://proxy:3128"'])
+def test_nothing_leads_through_a_network_to_an_emr_that_lives_in_the_gateway(config, pems, line):
+    path = config(clients=CLIENT + SANDBOX + line + "\n")
+    sentence = f"{NORTH}: its EMR lives in the gateway itself; leave out tls and proxy"
+    assert account_mistakes(path, {"API_KEY": "k"}) == [sentence]
+    elsewhere = SANDBOX.replace('clinic = "north"', 'clinic = "north", base_url = "https://sandbox.example"')
+    assert opened(load({"API_KEY": "k"}, config=config(clients=CLIENT + elsewhere + line + "\n")))

@@ -200,7 +200,7 @@ def test_check_connects_to_every_account_and_says_which_does_not_answer(tmp_path
     assert main(["check", "--config", str(path), "--connect"]) == 1
     said = capsys.readouterr()
     assert said.err.splitlines() == [
-        "client app: emrs.a does not answer: it can't be reached",
+        "client app: emrs.a does not answer: it can't be reached: not sent (ConnectError)",
         "client app: emrs.b does not answer: it refuses (credentials)",
     ]
 

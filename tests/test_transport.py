@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import datetime as dt
 import gzip
-import ipaddress
 import random
 import ssl
 import tracemalloc
@@ -14,14 +12,12 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway import transport
 from gateway.transport import NOT_SENT, AiohttpTransport, InProcessTransport
+from gateway.way import Tls
 from tests.loopback import FAULTS, OK, Loopback, Peer, loopback
+from tests.tls import AUTHORITY, server_context, tls_server
 
 MAYBE = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout)
 METHODS = ("GET", "PUT", "DELETE", "PATCH", "POST")
@@ -213,9 +209,10 @@ KEY: Any = type("Key", (), {"host": "vendor", "port": 443, "ssl": True})()
     ("error", "kind"),
     [
         (aiohttp.ClientConnectorDNSError(KEY, OSError(1, "x")), httpx.ConnectError),
-        (aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError(1, "x")), httpx.ConnectError),
-        (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "x")), httpx.ConnectError),
+        (aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError(1, "x")), transport.TlsError),
+        (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "x")), transport.TlsError),
         (aiohttp.ClientConnectorError(KEY, OSError(1, "x")), httpx.ConnectError),
+        (transport._NoTunnel("407"), httpx.ProxyError),
         (aiohttp.ConnectionTimeoutError(), httpx.ConnectTimeout),
         (aiohttp.InvalidURL("x"), httpx.UnsupportedProtocol),
         (aiohttp.SocketTimeoutError(), httpx.ReadTimeout),
@@ -235,9 +232,9 @@ def test_every_error_of_aiohttp_says_whether_anything_was_sent(error: Exception,
     assert type(transport._meaning(error, httpx.Request("GET", "http://vendor"))) is kind
 
 
-@pytest.mark.parametrize("name", ["_retry_connection", "_get"])
+@pytest.mark.parametrize("name", ["_retry_connection", "_get", "_create_connection"])
 def test_an_aiohttp_without_the_private_switches_is_not_run_with(name: str, monkeypatch: pytest.MonkeyPatch):
-    if name == "_get":
+    if name != "_retry_connection":
         monkeypatch.delattr(aiohttp.BaseConnector, name)
     else:
         monkeypatch.setattr(aiohttp.ClientSession, "ATTRS", aiohttp.ClientSession.ATTRS - {name})
@@ -413,51 +410,15 @@ async def test_an_endless_body_is_cut_off():
 # -- TLS ---------------------------------------------------------------------------------------------------------------
 
 
-def server_context(directory: Any) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
-    today = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(today - dt.timedelta(days=1))
-        .not_valid_after(today + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, secret = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    (directory / "cert").write_bytes(certificate.public_bytes(pem))
-    (directory / "key").write_bytes(key.private_bytes(pem, secret, serialization.NoEncryption()))
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(directory / "cert", directory / "key")
-    return serving, ssl.create_default_context(cafile=str(directory / "cert"))
-
-
 async def test_tls_with_a_trusted_certificate_works_and_with_another_nothing_is_sent(tmp_path: Any):
-    serving, trusting = server_context(tmp_path)
-    requests = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                requests += 1
-                writer.write(OK)
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=serving) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        async with client(ssl_context=trusting) as c:
-            assert (await c.get(url)).status_code == 200
-            assert (await c.get(url)).status_code == 200
+    async with tls_server(server_context(tmp_path)) as server:
+        async with client(ssl_context=Tls(ca=AUTHORITY.pem).context()) as c:
+            assert (await c.get(server.url)).status_code == 200
+            assert (await c.get(server.url)).status_code == 200
         async with client() as c:
             with pytest.raises(httpx.ConnectError):
-                await c.post(url)
-        assert requests == 2
+                await c.post(server.url)
+        assert (server.requests, server.connections) == (2, 1)
 
 
 # -- an app in this process --------------------------------------------------------------------------------------------
