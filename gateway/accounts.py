@@ -35,7 +35,7 @@ class OpenAccount:
     name: str
     """For people to read."""
     emr: Emr
-    """The port; its capabilities bear the account's own `slot_check`."""
+    """The port; its capabilities bear the account's own `slot_check` and `notify`."""
 
 
 def plugins_of(settings: Settings) -> frozenset[str]:
@@ -70,13 +70,11 @@ def _opened(client_id: str, account: AccountSettings, registry: Registry, route:
     if account.way != DIRECT and lives_here(vendor, settings):
         raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
     door = Door(route(vendor, settings, account.way), concurrency=vendor.capabilities.concurrency)
-    emr = registry.open(Account(account.key, settings, door), account.plugin)
-    if account.slot_check is not None:
-        emr.capabilities = replace(emr.capabilities, slot_check=account.slot_check)
-    if account.slot_check == "after_write" and not _can_be_asked_for_conflicts(emr):
-        raise ConfigError(
-            f"{account.place}.slot_check: plugin {account.plugin} can't be asked for conflicts; use another one"
-        )
+    emr = registry.open(Account(account.key, settings, door, account.notify), account.plugin)
+    if found := tuple(_unfit(account, emr)):
+        raise ConfigError(*(f"{account.place}.{sentence}" for sentence in found))
+    slot_check = account.slot_check or emr.capabilities.slot_check
+    emr.capabilities = replace(emr.capabilities, slot_check=slot_check, notify=account.notify)
     return OpenAccount(
         client_id=client_id,
         key=account.key,
@@ -86,8 +84,15 @@ def _opened(client_id: str, account: AccountSettings, registry: Registry, route:
     )
 
 
-def _can_be_asked_for_conflicts(emr: Emr) -> bool:
-    return emr.capabilities.lists or type(emr).conflicts is not Emr.conflicts
+def _unfit(account: AccountSettings, emr: Emr) -> Iterator[str]:
+    """What the account is told to do and its plugin can't."""
+    plugin, can = account.plugin, emr.capabilities
+    if account.slot_check == "after_write" and not (can.lists or type(emr).conflicts is not Emr.conflicts):
+        yield f"slot_check: plugin {plugin} can't be asked for conflicts; use another one"
+    if account.notify is False and can.notifies == "emr":
+        yield f"notify: plugin {plugin} can't keep its EMR from messaging patients; leave it out"
+    if account.notify is True and can.notifies == "never":
+        yield f"notify: the EMR of plugin {plugin} never messages patients; leave it out"
 
 
 def _validated(account: AccountSettings, model: type[BaseModel]) -> BaseModel:

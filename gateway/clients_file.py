@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from gateway.declared import KEY
 from gateway.domain.capabilities import SlotCheck
@@ -51,6 +51,7 @@ class _EmrRow(_Row):
     plugin: str
     name: str = ""
     slot_check: SlotCheck | None = None
+    notify: StrictBool | None = None
     tls: _TlsRow | None = None
     proxy: str | None = None
     settings: dict[str, Any] = {}
@@ -70,6 +71,7 @@ class AccountSettings:
     """The same with every reference replaced by what it refers to."""
     place: str
     """Where it is written, for sentences about it."""
+    notify: bool | None = None
     way: Way = DIRECT
     plain_allowed: bool = False
     """Secrets may stand in the file itself."""
@@ -187,6 +189,7 @@ def _accounts(emrs: object, place: str, reading: _Reading) -> Iterable[AccountSe
                 given=row.settings,
                 values=references(row.settings, f"{where}.settings", reading.path, reading.environ, reading.found),
                 place=where,
+                notify=row.notify,
                 way=_way(row, where, reading),
                 plain_allowed=reading.demo,
             )

@@ -183,6 +183,13 @@ class Account:
     settings: BaseModel
     door: Door
     """Opens the one HTTP client for this account (`door.http(...)`)."""
+    notify: bool | None = None
+    """May the EMR message patients about what is written? `None`: as it does by itself."""
+
+    def tells(self, step: Change | Create | Cancel | Confirm | Discard) -> bool | None:
+        """What goes along with a write where the EMR has a switch (capability `notifies`): may it message the patient
+        about this? `None`: say nothing."""
+        return False if step.quiet else self.notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ async def probe(account: OpenAccount) -> None:
     """Narrow the account's capabilities to what the EMR really offers. Raises EmrError."""
     emr = account.emr
     found = await emr.probe()
-    emr.capabilities = replace(found, slot_check=emr.capabilities.slot_check)
+    configured = emr.capabilities
+    emr.capabilities = replace(found, slot_check=configured.slot_check, notify=configured.notify)
 
 
 def reason(error: EmrError) -> str:

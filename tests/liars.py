@@ -41,8 +41,14 @@ class Liar:
             self.lie(emr)
             return emr
 
+        def notifying(notify: bool | None) -> Emr:
+            assert world.open_notifying is not None
+            emr = world.open_notifying(notify)
+            self.lie(emr)
+            return emr
+
         self.lie(world.emr)
-        return replace(world, open_over=opened)
+        return replace(world, open_over=opened, open_notifying=world.open_notifying and notifying)
 
 
 COMMENTS = {
@@ -160,6 +166,20 @@ WRITES = {
     ),
 }
 
+MESSAGES = {
+    "never tells": Liar(
+        both(*(of_steps(method, lambda s: replace(s, quiet=True)) for method in ("create", "change", "cancel"))),
+        "patients_hear_of_what_is_written_where_the_account_says_so",
+    ),
+    "always tells": Liar(
+        lambda emr: setattr(emr, "_tells", lambda _: True),
+        "patients_hear_nothing_where_the_account_says_so patients_hear_nothing_of_a_step_that_is_quiet",
+    ),
+    "tells of what it takes back": Liar(
+        of_steps("discard", lambda s: replace(s, quiet=False)), "patients_hear_nothing_of_a_step_that_is_quiet"
+    ),
+}
+
 IDS = {
     "finds no booking of its own": Liar(
         answering("find_own", lambda _: None),
@@ -273,4 +293,4 @@ FAILURES = {
     ),
 }
 
-LIARS = COMMENTS | TIMES | WRITES | IDS | FREE_TIME | READS | CLAIMS | FAILURES
+LIARS = COMMENTS | TIMES | WRITES | MESSAGES | IDS | FREE_TIME | READS | CLAIMS | FAILURES

@@ -40,6 +40,8 @@ class ModelEmr(Emr):
         self.model, self.clock, self.faults = model, clock, faults or {}
         self.writes = 0
         self.down = False
+        self.heard: list[str] = []
+        """The chains of the writes that the patient was let hear of, carried out or not."""
         self.staff: Callable[[Model], None] | None = None
         """What the clinic's staff does right after the next write."""
 
@@ -72,6 +74,8 @@ class ModelEmr(Emr):
 
     async def _write(self, step: Any) -> Receipt:
         self.writes += 1
+        if not getattr(step, "quiet", True):
+            self.heard.append(step.chain)
         fault = self.faults.get(self.writes)
         if self.down:
             raise NotSent

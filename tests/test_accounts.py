@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, SecretStr, field_validator
 from gateway.accounts import open_accounts, plain_secrets, plugins_of
 from gateway.domain.capabilities import Capabilities
 from gateway.port import Emr, Vendor
+from gateway.probing import probe
 from gateway.registry import Registry
 from gateway.settings import Settings, examine, load
 from gateway.toml_files import ConfigError
@@ -32,12 +34,16 @@ def account_mistakes(path: Path, environ: dict[str, str] | None = None) -> list[
     settings, found = examine(environ or {}, config=path)
     assert found == []
     with pytest.raises(ConfigError) as refused:
-        open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s, _w: httpx.AsyncBaseTransport())
+        open_accounts(settings, Registry.load(plugins_of(settings)), nowhere)
     return placeless(list(refused.value.args), path)
 
 
 def opened(settings: Settings):
-    return open_accounts(settings, Registry.load(plugins_of(settings)), lambda _v, _s, _w: httpx.AsyncBaseTransport())
+    return open_accounts(settings, Registry.load(plugins_of(settings)), nowhere)
+
+
+def nowhere(_vendor, _settings, _way) -> httpx.AsyncBaseTransport:
+    return httpx.AsyncBaseTransport()
 
 
 def test_an_account_is_opened_with_what_its_references_refer_to(config, tmp_path):
@@ -132,7 +138,7 @@ def test_a_validator_that_quotes_a_value_is_not_quoted(config, plain, sentence):
         key="talkative", name="Talkative", settings=Talkative, emr=Emr, capabilities=Capabilities()
     )
     with pytest.raises(ConfigError) as refused:
-        open_accounts(load({}, config=path), registry, lambda _v, _s, _w: httpx.AsyncBaseTransport())
+        open_accounts(load({}, config=path), registry, nowhere)
     assert [s.partition("emrs.a")[2] for s in refused.value.args] == [sentence]
 
 
@@ -145,7 +151,73 @@ def test_an_emr_that_cannot_be_asked_for_conflicts_is_not_checked_after_the_writ
     blind = registry.open
     monkeypatch.setattr(registry, "open", lambda account, plugin: without_lists(blind(account, plugin)))
     with pytest.raises(ConfigError, match="can't be asked for conflicts"):
-        open_accounts(settings, registry, lambda _v, _s, _w: httpx.AsyncBaseTransport())
+        open_accounts(settings, registry, nowhere)
+
+
+NOTIFY = "clients.toml: client app: emrs.north.notify"
+
+
+@pytest.mark.parametrize(
+    ("notify", "notifies", "sentence"),
+    [
+        ("true", "switch", None),
+        ("false", "switch", None),
+        ("true", "emr", None),
+        ("false", "emr", "plugin sandbox can't keep its EMR from messaging patients; leave it out"),
+        ("true", "never", "the EMR of plugin sandbox never messages patients; leave it out"),
+        ("false", "never", None),
+    ],
+)
+def test_whether_patients_are_messaged_is_told_where_the_plugin_can_see_to_it(
+    config, monkeypatch, notify, notifies, sentence
+):
+    path = config(clients=CLIENT + SANDBOX + f"notify = {notify}\n")
+    settings, registry, asked = load({"API_KEY": "k"}, config=path), Registry.load({"sandbox"}), []
+    honest = registry.open
+
+    def open_as_such(account, plugin):
+        asked.append(account.notify)
+        emr = honest(account, plugin)
+        emr.capabilities = replace(emr.capabilities, notifies=notifies)
+        return emr
+
+    monkeypatch.setattr(registry, "open", open_as_such)
+    if sentence is None:
+        account = open_accounts(settings, registry, nowhere)["app", "north"]
+        assert asked == [account.emr.capabilities.notify] == [notify == "true"]
+        return
+    with pytest.raises(ConfigError) as refused:
+        open_accounts(settings, registry, nowhere)
+    assert placeless(list(refused.value.args), path) == [f"{NOTIFY}: {sentence}"]
+
+
+def test_nothing_is_said_of_messages_unless_it_is_configured(config):
+    account = opened(load({"API_KEY": "k"}, config=config(clients=CLIENT + SANDBOX)))["app", "north"]
+    assert account.emr.capabilities.notify is None
+    found = mistakes_in(config(clients=CLIENT + SANDBOX + 'notify = "yes"\n'), {"API_KEY": "k"})
+    assert found == [f"{NORTH}: notify should be a valid boolean"]
+
+
+async def test_a_probe_takes_nothing_away_that_the_account_is_configured_with(config, monkeypatch):
+    clients = CLIENT + SANDBOX + 'notify = false\nslot_check = "off"\n'
+    account = opened(load({"API_KEY": "k"}, config=config(clients=clients)))["app", "north"]
+
+    async def narrowed() -> Capabilities:
+        return Capabilities(notifies="switch")
+
+    monkeypatch.setattr(account.emr, "probe", narrowed)
+    await probe(account)
+    assert account.emr.capabilities == Capabilities(notifies="switch", notify=False, slot_check="off")
+
+
+def test_all_that_a_plugin_can_not_do_for_an_account_is_said_at_once(config, monkeypatch):
+    path = config(clients=CLIENT + SANDBOX + 'notify = false\nslot_check = "after_write"\n')
+    registry = Registry.load({"sandbox"})
+    blind = registry.open
+    monkeypatch.setattr(registry, "open", lambda account, plugin: without_lists(blind(account, plugin)))
+    with pytest.raises(ConfigError) as refused:
+        open_accounts(load({"API_KEY": "k"}, config=path), registry, nowhere)
+    assert len(refused.value.args) == 2
 
 
 def without_lists(emr: Emr) -> Emr:

@@ -122,6 +122,26 @@ async def test_every_fault_at_every_write_ends_all_or_nothing_or_reported(can, i
             assert end.error is not None
             assert end.error.problems
     assert slots_agree(model)
+    spoken_of = {at.step.chain for at in run.progress if not getattr(at.step, "quiet", True)}
+    assert spoken_of >= set(emr.heard), "the patient heard of an undo"
+    if fault != "other":
+        taken_back = {at.step.chain for at in run.progress if at.state is StepState.UNDONE}
+        assert not taken_back & spoken_of, "the patient heard of what was taken back"
+
+
+async def test_an_undo_is_quiet_even_where_the_write_was_not():
+    """Only an EMR that stores something else than it was asked to can bring that about."""
+    _, emr, run, _ = world(LATE, INTENTS["move"], {1: "other"})
+    end = await run.carry_out()
+    assert end.state is State.UNDONE
+    assert (emr.writes, emr.heard) == (2, ["a"])
+
+
+async def test_a_booking_that_can_only_be_cancelled_again_is_cancelled_quietly():
+    model, emr, run, _ = world(replace(NO_MOVE, discard=False), INTENTS["move"], {2: "refuse"})
+    end = await run.carry_out()
+    assert end.state is State.UNDONE
+    assert (model.calls["create"], model.calls["cancel"], emr.heard) == (1, 1, [])
 
 
 @pytest.mark.parametrize("fault", ["drop", "lost", "late", "bug"])

@@ -127,16 +127,16 @@ async def test_a_plugin_that_declares_what_it_lacks_is_found_out(app):
         pass
 
     async with world_of(app) as world:
-        lacking = replace(world, vendor=replace(world.vendor, emr=Lacking), emr=Lacking(world.emr.capabilities, "t"))
+        hollow = replace(world, vendor=replace(world.vendor, emr=Lacking), emr=Lacking(world.emr.capabilities, "t"))
         with pytest.raises(AssertionError, match="it declares create, but Lacking does not implement create"):
-            await keeps(lacking, DECLARED)
+            await keeps(hollow, DECLARED)
         with pytest.raises(EmrError):
-            await keeps(lacking, "a_booking_takes_its_time")
-        less = replace(
-            world, vendor=replace(world.vendor, capabilities=replace(world.vendor.capabilities, lists=False))
-        )
-        with pytest.raises(AssertionError):
-            await keeps(less, DECLARED)
+            await keeps(hollow, "a_booking_takes_its_time")
+        for lacking in ({"lists": False}, {"notifies": "emr"}, {"notifies": "never"}):
+            most = replace(world.vendor.capabilities, **lacking)
+            less = replace(world, vendor=replace(world.vendor, capabilities=most))
+            with pytest.raises(AssertionError):
+                await keeps(less, DECLARED)
 
 
 async def test_an_error_that_was_raised_from_itself_is_an_error_like_any(app):

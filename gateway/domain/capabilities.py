@@ -20,6 +20,7 @@ class Support(StrEnum):
 
 
 SlotCheck = Literal["emr", "after_write", "off"]
+Notifies = Literal["switch", "never", "emr"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,9 @@ class Capabilities:
     confirmed_flag: bool = False
     """Appointments tell whether they were confirmed."""
 
+    notifies: Notifies = "emr"
+    """Whether the EMR messages patients about what is written: as each write says, never, or as the EMR likes."""
+
     # -- how a write proves itself -----------------------------------------------------------------------------
     answers_with: Literal["appointment", "nothing"] = "appointment"
     """A write's answer holds the appointment as it now is; `nothing`: it must be read back."""
@@ -93,3 +97,5 @@ class Capabilities:
     quota_window_s: float = 3600.0
     slot_check: SlotCheck = "emr"
     """Configured per account: ask for free time before, for conflicts after the write, or not at all."""
+    notify: bool | None = None
+    """Configured per account: may the EMR message patients about what is written? `None`: nothing was said of it."""

@@ -26,6 +26,8 @@ class Change:
     """The slots it will hold; given with every new `span` or `resource_id` where the EMR has slots at all."""
     new_id: bool = False
     """The EMR will give it another id."""
+    quiet: bool = False
+    """The patient is not to hear of it from the EMR, whatever the account says: here and in the other steps."""
     kind: Literal["change"] = "change"
 
 
@@ -44,6 +46,7 @@ class Create:
     marker: str = ""
     like: Appointment | None = None
     """The appointment that it continues or stands beside, for what only the EMR knows about it."""
+    quiet: bool = False
     kind: Literal["create"] = "create"
 
 
@@ -56,6 +59,7 @@ class Cancel:
     comment: str | None = None
     replaced_by: str | None = None
     """The chain of the appointment that takes its place (an EMR that can only cancel and rebook)."""
+    quiet: bool = False
     kind: Literal["cancel"] = "cancel"
 
 
@@ -64,6 +68,7 @@ class Confirm:
     chain: str
     before: Appointment
     code: str | None = None
+    quiet: bool = False
     kind: Literal["confirm"] = "confirm"
 
 
@@ -74,6 +79,7 @@ class Discard:
     chain: str
     before: Appointment
     marker: str = ""
+    quiet: bool = True
     kind: Literal["discard"] = "discard"
 
 

@@ -15,6 +15,7 @@ from gateway.domain.errors import Conflict, EmrFailed, GatewayError, Problem
 from gateway.domain.lower import irreversible
 from gateway.domain.model import Appointment
 from gateway.domain.steps import Create, MarkSlot, Plan, Step
+from gateway.domain.telling import spoken
 from gateway.execute import codec
 from gateway.execute.again import again
 from gateway.execute.attempt import Attempt, Monotonic, Result, Sleep
@@ -56,7 +57,7 @@ class Run:
         self._sleep, self._monotonic, self._paths = sleep, monotonic, paths or {}
         self._attempt = Attempt(emr, sleep=sleep, monotonic=monotonic)
         self._undo = Undo(emr, self._attempt, sleep)
-        self.progress = [Progress(step) for _, step in plan.steps()]
+        self.progress = [Progress(step) for step in spoken(plan)]
         self.images: dict[str, Appointment] = {}
         self._sent = self._stale = False
 

@@ -71,7 +71,7 @@ class Undo:
             return StepState.LEFT
         if self._emr.capabilities.discard:
             return Discard(chain=step.chain, before=now, marker=step.marker)
-        return Cancel(chain=step.chain, before=now)
+        return Cancel(chain=step.chain, before=now, quiet=True)
 
     async def _restoring(self, step: Change, at: Progress) -> Step | StepState:
         """The same fields as they were, over what our own step left."""
@@ -90,6 +90,7 @@ class Undo:
             resource_id=before.resource_id if step.resource_id is not None else None,
             comment=(before.comment or "") if step.comment is not None else None,
             slots=_slots_of(before) if moves else (),
+            quiet=True,
         )
 
 

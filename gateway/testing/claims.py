@@ -61,6 +61,7 @@ CLAIMS: dict[str, Claim] = {
     "confirm": lambda can: can.confirm != "none",
     "confirming by code": lambda can: can.confirm == "code",
     "confirmed_flag": lambda can: can.confirmed_flag and can.confirm != "none",
+    "notifies": lambda can: can.notifies == "switch" and (can.create or can.cancel or can.move != "none"),
     "answers_with": lambda can: can.answers_with == "appointment" and (can.create or can.cancel or changes(can)),
     "settles_within_s": lambda can: can.settles_within_s > 0 and can.create,
     "version_check": lambda can: can.version_check and changes(can),
@@ -76,6 +77,7 @@ UNPROVEN = {
     "quota": "a limit that the gateway keeps",
     "quota_window_s": "a limit that the gateway keeps",
     "slot_check": "how the account is configured",
+    "notify": "how the account is configured",
 }
 """Fields that no case can prove, and why."""
 

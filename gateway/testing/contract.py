@@ -11,6 +11,7 @@ from gateway.testing.cases.ending import EndingCases
 from gateway.testing.cases.failing import FailingCases
 from gateway.testing.cases.races import RaceCases
 from gateway.testing.cases.reads import ReadCases
+from gateway.testing.cases.telling import TellingCases
 from gateway.testing.cases.times import TimeCases
 from gateway.testing.claims import unproven
 from gateway.testing.practice import Practice
@@ -24,6 +25,7 @@ class EmrContract(
     BookingCases,
     ChangingCases,
     EndingCases,
+    TellingCases,
     RaceCases,
     TimeCases,
     AccountCases,

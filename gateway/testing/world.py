@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -56,6 +56,10 @@ class World:
     """The staff books, past the gateway. Needed where the account can't create."""
     make_unconfirmed: Made | None = None
     """The staff notes what the patient has still to confirm. Needed with `confirm = "flag"`."""
+    messages: Callable[[], Awaitable[Sequence[str]]] | None = None
+    """What the EMR has told patients so far, a text each. Needed with `notifies = "switch"`."""
+    open_notifying: Callable[[bool | None], Emr] | None = None
+    """The same account once more, with this as its `notify`. Needed with `notifies = "switch"`."""
 
     def mistakes(self) -> list[str]:
         """Sentences on what no case could work with."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from gateway.domain.capabilities import SlotCheck, Support
+from gateway.domain.capabilities import Notifies, SlotCheck, Support
 from gateway.domain.model import Status
 from gateway.domain.steps import Chained
 from gateway.ledger import State, StepState
@@ -116,6 +116,14 @@ class Facts(_Answer):
     cancel_code: bool = Field(description="Cancelling may ask the patient for a code.")
     comment_max: int | None = Field(description="The longest comment, in characters.")
     moves_awaiting: bool = Field(description="An appointment that awaits its confirmation can be moved.")
+    notifies: Notifies = Field(
+        description="Whether the EMR messages patients about what is written: `switch`, as `notify` says; `never`; "
+        "`emr`, as it likes."
+    )
+    notify: bool | None = Field(
+        description="Whether it may. Also with `true` it is silent about a command that could still be undone half-way "
+        "(several appointments moved or booked by one). `null`: not configured, so the EMR does as it is used to."
+    )
     settles_within_s: float = Field(description="How long an accepted write may take to show, in seconds.")
 
 

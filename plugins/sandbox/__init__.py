@@ -32,4 +32,4 @@ def emr_open(account: Account) -> Emr:
         auth=ApiKey("x-clinic-key", settings.api_key),
         problem=problem,
     )
-    return SandboxEmr(http, settings)
+    return SandboxEmr(http, settings, account.tells)

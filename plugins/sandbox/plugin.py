@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
@@ -35,10 +35,13 @@ BATCH = 50
 """How many references one address holds."""
 
 
+Written = Change | Create | Cancel | Confirm | Discard
+
+
 class SandboxEmr(Emr):
-    def __init__(self, http: VendorHttp, settings: Settings) -> None:
+    def __init__(self, http: VendorHttp, settings: Settings, tells: Callable[[Written], bool | None]) -> None:
         super().__init__(DECLARED[settings.personality], f"sandbox:{settings.address}")
-        self._http = http
+        self._http, self._tells = http, tells
         self._starts_only = settings.personality == "starts"
 
     # -- reads ------------------------------------------------------------------------------------------------------
@@ -98,33 +101,39 @@ class SandboxEmr(Emr):
     # -- writes -----------------------------------------------------------------------------------------------------
 
     async def change(self, step: Change) -> Receipt:
-        return await self._write("PATCH", _path(step.before), wire.changed(step))
+        return await self._write(step, "PATCH", _path(step.before), wire.changed(step))
 
     async def create(self, step: Create) -> Receipt:
-        return await self._write("POST", "/bookings", wire.new_booking(step))
+        return await self._write(step, "POST", "/bookings", wire.new_booking(step))
 
     async def cancel(self, step: Cancel) -> Receipt:
-        return await self._write("POST", f"{_path(step.before)}/annul", wire.over(step, {"memo": step.comment}))
+        return await self._write(step, "POST", f"{_path(step.before)}/annul", wire.over(step, {"memo": step.comment}))
 
     async def confirm(self, step: Confirm) -> Receipt:
         # Not over a revision: the code is the patient's word, whatever the staff has noted since.
         try:
-            return await self._write("POST", f"{_path(step.before)}/code", {"code": step.code or ""})
+            return await self._write(step, "POST", f"{_path(step.before)}/code", {"code": step.code or ""})
         except Refused as error:
             if error.emr_code == "ALREADY":
                 return Receipt(id=step.before.id)
             raise
 
     async def discard(self, step: Discard) -> Receipt:
-        params = {"mark": step.marker, "if_rev": step.before.version or ""}
+        over = {"mark": step.marker, "if_rev": step.before.version or ""}
+        params = {**over, **self._switch(step)}
         return await self._http.write("DELETE", _path(step.before), wire.receipt, params=params)
 
     async def mark_slot(self, step: MarkSlot) -> Receipt:
         asked = {"state": step.state, "if_rev": step.slot.version}
         return await self._http.write("PATCH", _slot_path(step.slot), partial(wire.marked, asked=step.slot), json=asked)
 
-    async def _write(self, method: str, path: str, body: Mapping[str, object]) -> Receipt:
-        return await self._http.write(method, path, wire.receipt, json=body)
+    async def _write(self, step: Written, method: str, path: str, body: Mapping[str, object]) -> Receipt:
+        return await self._http.write(method, path, wire.receipt, json={**body, **self._switch(step)})
+
+    def _switch(self, step: Written) -> dict[str, str | bool]:
+        """Whether the patient is told; left out, where it is the clinic's own matter."""
+        tell = self._tells(step)
+        return {} if tell is None else {"tell": tell}
 
 
 def _path(before: Appointment) -> str:

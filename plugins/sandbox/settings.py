@@ -56,6 +56,7 @@ IN_PLACE = Capabilities(
     comment_max=1000,
     confirm="code",
     confirmed_flag=True,
+    notifies="switch",
     late_write_s=5.0,
     version_check=True,
     local_zone=ZONE,

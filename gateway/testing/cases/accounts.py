@@ -115,6 +115,8 @@ def _more(can: Capabilities, most: Capabilities) -> Iterator[str]:
     """The abilities that `most` lacks. Which of two kinds an ability is of may differ by account."""
     yield from (name for name in ABILITIES if getattr(can, name) and not getattr(most, name))
     yield from (name for name in KINDS if getattr(can, name) != "none" and getattr(most, name) == "none")
+    if most.notifies not in ("switch", can.notifies) and can.notifies != "emr":
+        yield "notifies"
     yield from (f"the directory {kind}" for kind in sorted(can.directories - most.directories))
 
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from plugins.sandbox.emr import bookings, free
+from plugins.sandbox.emr import bookings, free, messages
 from plugins.sandbox.emr.clinic import Clinic
 from plugins.sandbox.emr.desk import Desk, Place, Write, local_now
 from plugins.sandbox.emr.faults import Control
@@ -83,6 +83,7 @@ class _Routes:
             ("DELETE", "/bookings/{ref}", self.withdraw),
             ("POST", "/bookings/{ref}/annul", self.annul),
             ("POST", "/bookings/{ref}/code", self.agree),
+            ("GET", "/messages", self.messages),
             ("GET", "/free", self.free),
             ("GET", "/slots/{ref}", self.slot),
             ("PATCH", "/slots/{ref}", self.mark),
@@ -106,6 +107,10 @@ class _Routes:
             return await self._read(request, lambda c: {"bookings": bookings.marked(c, asked["mark"])})
         query = _query(request)
         return await self._read(request, lambda c: {"bookings": bookings.listed(c, query)})
+
+    async def messages(self, request: Request) -> Response:
+        """For the staff: what patients have been told."""
+        return await self._read(request, lambda c: {"messages": messages.listed(c)})
 
     async def free(self, request: Request) -> Response:
         query = _query(request)
@@ -141,9 +146,12 @@ class _Routes:
 
     async def withdraw(self, request: Request) -> Response:
         place, asked = await self._place(request), request.query_params
-        if_rev, ref = asked.get("if_rev"), request.path_params["ref"]
-        act = lambda clinic, _: bookings.withdraw(clinic, ref, asked.get("mark", ""), if_rev)  # noqa: E731
-        return await self._desk.write(Write(place, Asked(if_rev=if_rev), act, at_once=True))
+        ref, tell = request.path_params["ref"], asked.get("tell", "true")
+        if tell not in ("true", "false"):
+            raise bad_value()
+        act = lambda clinic, over: bookings.withdraw(clinic, ref, asked.get("mark", ""), over)  # noqa: E731
+        over = Asked(if_rev=asked.get("if_rev"), tell=tell == "true")
+        return await self._desk.write(Write(place, over, act, at_once=True))
 
     async def _write(
         self,

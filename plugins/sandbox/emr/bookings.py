@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plugins.sandbox.emr.clinic import Clinic
+from plugins.sandbox.emr.messages import told
 from plugins.sandbox.emr.words import (
     ANNULLED,
     AWAITING_CODE,
@@ -17,6 +18,7 @@ from plugins.sandbox.emr.words import (
     PLANNED,
     UNCONFIRMED,
     Annulment,
+    Asked,
     Changed,
     Code,
     Fault,
@@ -102,7 +104,7 @@ def book(clinic: Clinic, asked: NewBooking) -> View:
     kind = _entry(clinic, "kinds", asked.kind)
     _entry(clinic, "people", asked.who)
     _fits(clinic, asked.staff, asked.begins, asked.ends, asked.slots, but="")
-    return _insert(
+    made = _insert(
         clinic,
         {
             "rev": 1,
@@ -118,6 +120,7 @@ def book(clinic: Clinic, asked: NewBooking) -> View:
             "slots": json.dumps(asked.slots or []),
         },
     )
+    return made if kind["asks_code"] else told(clinic, asked, made, "BOOKED")
 
 
 def change(clinic: Clinic, ref: str, asked: Changed) -> View:
@@ -130,7 +133,8 @@ def change(clinic: Clinic, ref: str, asked: Changed) -> View:
     if not moves:
         return _update(clinic, ref, new)
     new |= _moved(clinic, old, asked)
-    return _successor(clinic, old, new) if clinic.personality.moves == "new_id" else _update(clinic, ref, new)
+    now = _successor(clinic, old, new) if clinic.personality.moves == "new_id" else _update(clinic, ref, new)
+    return told(clinic, asked, now, "MOVED")
 
 
 def annul(clinic: Clinic, ref: str, asked: Annulment) -> View:
@@ -141,7 +145,8 @@ def annul(clinic: Clinic, ref: str, asked: Annulment) -> View:
     _stage(old["stage"] in OPEN)
     if old["asks_code"]:
         return _requested(clinic, old, asked.memo)
-    return _update(clinic, ref, {"stage": ANNULLED} | ({} if asked.memo is None else {"memo": asked.memo}))
+    now = _update(clinic, ref, {"stage": ANNULLED} | ({} if asked.memo is None else {"memo": asked.memo}))
+    return told(clinic, asked, now, "ANNULLED")
 
 
 def agree(clinic: Clinic, ref: str, asked: Code) -> View:
@@ -156,20 +161,21 @@ def agree(clinic: Clinic, ref: str, asked: Code) -> View:
     if asked.code != RIGHT_CODE:
         raise Fault(422, "WRONG_CODE")
     if request is None:
-        return _update(clinic, ref, {"stage": PLANNED, "agreed": True})
+        return told(clinic, asked, _update(clinic, ref, {"stage": PLANNED, "agreed": True}), "BOOKED")
     memo = {} if request["memo"] is None else {"memo": request["memo"]}
-    _update(clinic, old["ref"], {"stage": ANNULLED} | memo)
+    told(clinic, asked, _update(clinic, old["ref"], {"stage": ANNULLED} | memo), "ANNULLED")
     return found(clinic, [ref])[0]
 
 
-def withdraw(clinic: Clinic, ref: str, mark: str, if_rev: str | None) -> None:
+def withdraw(clinic: Clinic, ref: str, mark: str, asked: Asked) -> None:
     """Take back what was only just made, as if it had never been: for its maker, who knows its mark."""
-    old = _booking(clinic, ref, if_rev)
+    old = _booking(clinic, ref, asked.if_rev)
     if old["mark"] != mark:
         raise Fault(409, "RULE_NOT_YOURS")
     _stage(old["stage"] in OPEN)
     clinic.write("DELETE FROM request WHERE clinic = ? AND about = ?", ref)
     clinic.write("DELETE FROM booking WHERE clinic = ? AND ref = ?", ref)
+    told(clinic, asked, view(old), "WITHDRAWN")
 
 
 def set_stage(clinic: Clinic, ref: str, stage: str) -> None:

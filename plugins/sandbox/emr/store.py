@@ -32,6 +32,9 @@ CREATE INDEX IF NOT EXISTS slot_time ON slot (clinic, begins);
 CREATE TABLE IF NOT EXISTS request (
     clinic INTEGER NOT NULL, ref TEXT NOT NULL, about TEXT NOT NULL, memo TEXT,
     PRIMARY KEY (clinic, ref), UNIQUE (clinic, about)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS message (
+    number INTEGER PRIMARY KEY, clinic INTEGER NOT NULL, who TEXT NOT NULL, about TEXT NOT NULL,
+    says TEXT NOT NULL, begins TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS memo_seen (
     clinic INTEGER NOT NULL, memo TEXT NOT NULL, writes INTEGER NOT NULL, PRIMARY KEY (clinic, memo)) WITHOUT ROWID;
 """

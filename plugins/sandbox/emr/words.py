@@ -55,12 +55,13 @@ Ref = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class Asked(BaseModel):
-    """What every write may carry: a memo, and the revision that it is written over."""
+    """What every write may carry: a memo, the revision that it is written over, and whether the patient is told."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     memo: Memo | None = None
     if_rev: str | None = None
+    tell: bool = True
 
 
 class NewBooking(Asked):

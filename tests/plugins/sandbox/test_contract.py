@@ -34,9 +34,17 @@ def span(month: int, day: int, hour: int, minute: int = 0) -> Span:
 OPENINGS = tuple(span(3, 15, hour, minute) for hour in (9, 10, 11) for minute in (0, 30))
 
 
-def opened(transport: httpx.AsyncBaseTransport, personality: str, clinic: str) -> Emr:
+def opened(transport: httpx.AsyncBaseTransport, personality: str, clinic: str, notify: bool | None = None) -> Emr:
     told = {"clinic": clinic, "api_key": f"{clinic}-key", "personality": personality}
-    return emr_open(Account("sandbox", Settings.model_validate(told), Door(transport)))
+    return emr_open(Account("sandbox", Settings.model_validate(told), Door(transport), notify))
+
+
+async def messages(app: Starlette, personality: str, clinic: str) -> list[str]:
+    """As the clinic's staff sees them."""
+    url = f"http://sandbox.invalid/{personality}/{clinic}/messages"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as staff:
+        answer = await staff.get(url, headers={"x-clinic-key": f"{clinic}-key"})
+    return [f"{one['says']} {one['about']}" for one in answer.json()["messages"]]
 
 
 @contextmanager
@@ -68,6 +76,8 @@ async def sandbox_world(app: Starlette, personality: str) -> AsyncIterator[World
         open_over=lambda broken: opened(broken, personality, here),
         beyond_clock_change=span(4, 5, 9),
         code_service=CODES,
+        messages=lambda: messages(app, personality, here),
+        open_notifying=lambda notify: opened(transport, personality, here, notify),
     )
     await transport.aclose()
 

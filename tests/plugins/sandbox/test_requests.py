@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -52,11 +53,16 @@ def router() -> respx.MockRouter:
 
 
 @pytest.fixture
-async def emr(router) -> AsyncIterator[SandboxEmr]:
+async def opened(router) -> AsyncIterator[Callable[..., SandboxEmr]]:
     door = Door(httpx.MockTransport(router.async_handler))
     told = {"base_url": "https://emr.example/", "clinic": "north", "api_key": "s3cret"}
-    yield emr_open(Account("sandbox", Settings.model_validate(told), door))
+    yield lambda **more: emr_open(Account("sandbox", Settings.model_validate(told), door, **more))
     await door.aclose()
+
+
+@pytest.fixture
+def emr(opened) -> SandboxEmr:
+    return opened()
 
 
 def said(route: respx.Route) -> tuple[str, object]:
@@ -125,7 +131,37 @@ async def test_a_confirmation(emr, router):
 async def test_a_withdrawal(emr, router):
     route = router.delete(f"{BASE}/bookings/B%2F1").respond(204)
     await emr.discard(Discard(chain="x", before=BEFORE, marker="c-1"))
-    assert said(route) == ("mark=c-1&if_rev=7", None)
+    assert said(route) == ("mark=c-1&if_rev=7&tell=false", None)
+
+
+WRITES = [
+    (Change(chain="x", before=BEFORE, comment="new"), "change", "PATCH", ""),
+    (Create(chain="x", span=SPAN, patient_id="P1", resource_id="D1"), "create", "POST", None),
+    (Cancel(chain="x", before=BEFORE), "cancel", "POST", "/annul"),
+    (Confirm(chain="x", before=BEFORE, code="123456"), "confirm", "POST", "/code"),
+]
+
+
+@pytest.mark.parametrize(
+    ("notify", "quiet", "tell"),
+    [
+        (True, False, True),
+        (True, True, False),
+        (False, False, False),
+        (False, True, False),
+        (None, False, None),
+        (None, True, False),
+    ],
+)
+@pytest.mark.parametrize(("step", "write", "method", "path"), WRITES, ids=[write[1] for write in WRITES])
+async def test_each_write_says_whether_the_patient_is_told(
+    opened, router, notify, quiet, tell, step, write, method, path
+):
+    url = f"{BASE}/bookings" if path is None else f"{BASE}/bookings/B%2F1{path}"
+    route = router.request(method, url).respond(json=BOOKING)
+    await getattr(opened(notify=notify), write)(replace(step, quiet=quiet))
+    _, body = said(route)
+    assert body.get("tell") is tell
 
 
 async def test_a_slot_is_marked(emr, router):
