@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Union, get_args, get_origin
 
@@ -11,9 +11,10 @@ import httpx
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.clients_file import WRITTEN_OUT, AccountSettings, is_reference
+from gateway.clients_file import OF_ACCOUNTS, WRITTEN_OUT, AccountSettings, is_reference
+from gateway.domain.capabilities import Capabilities
 from gateway.network import lives_here
-from gateway.port import Account, Emr, Vendor
+from gateway.port import Account, BadAccount, Emr, Vendor
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
 from gateway.toml_files import ConfigError, dotted, mistakes
@@ -66,13 +67,7 @@ def open_accounts(settings: Settings, registry: Registry, route: Route) -> Mappi
 
 def _opened(client_id: str, account: AccountSettings, registry: Registry, route: Route) -> OpenAccount:
     vendor = registry.vendor(account.plugin)
-    settings = _validated(account, vendor.settings)
-    if account.way != DIRECT and lives_here(vendor, settings):
-        raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
-    door = Door(route(vendor, settings, account.way), concurrency=vendor.capabilities.concurrency)
-    emr = registry.open(Account(account.key, settings, door, account.notify), account.plugin)
-    if found := tuple(_unfit(account, emr)):
-        raise ConfigError(*(f"{account.place}.{sentence}" for sentence in found))
+    emr = _emr(account, vendor, registry, route)
     slot_check = account.slot_check or emr.capabilities.slot_check
     emr.capabilities = replace(emr.capabilities, slot_check=slot_check, notify=account.notify)
     return OpenAccount(
@@ -84,6 +79,27 @@ def _opened(client_id: str, account: AccountSettings, registry: Registry, route:
     )
 
 
+def _emr(account: AccountSettings, vendor: Vendor, registry: Registry, route: Route) -> Emr:
+    settings = _validated(account, vendor.settings)
+    if account.way != DIRECT and lives_here(vendor, settings):
+        raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
+    # Before it is opened, so that a plugin meets no code that it does not know.
+    _none_of(_unknown_reason(account, vendor.capabilities), account)
+    door = Door(route(vendor, settings, account.way), concurrency=vendor.capabilities.concurrency)
+    try:
+        emr = registry.open(Account(account.key, settings, door, account.notify, account.cancel_reason), account.plugin)
+    except BadAccount as error:
+        said = _REFUSED if _quotes(str(error), account) else str(error)
+        raise ConfigError(f"{account.place}: {said}") from None
+    _none_of(_unfit(account, emr), account)
+    return emr
+
+
+def _none_of(sentences: Iterable[str], account: AccountSettings) -> None:
+    if found := tuple(sentences):
+        raise ConfigError(*(f"{account.place}.{sentence}" for sentence in found))
+
+
 def _unfit(account: AccountSettings, emr: Emr) -> Iterator[str]:
     """What the account is told to do and its plugin can't."""
     plugin, can = account.plugin, emr.capabilities
@@ -93,6 +109,16 @@ def _unfit(account: AccountSettings, emr: Emr) -> Iterator[str]:
         yield f"notify: plugin {plugin} can't keep its EMR from messaging patients; leave it out"
     if account.notify is True and can.notifies == "never":
         yield f"notify: the EMR of plugin {plugin} never messages patients; leave it out"
+    yield from _unknown_reason(account, can)
+
+
+def _unknown_reason(account: AccountSettings, can: Capabilities) -> Iterator[str]:
+    if account.cancel_reason is None or can.cancel_reasons == "any":
+        return
+    if can.cancel_reasons == "none":
+        yield f"cancel_reason: plugin {account.plugin} can't give a cancellation a code; leave it out"
+    elif account.cancel_reason not in can.cancel_reasons:
+        yield f"cancel_reason should be {' or '.join(sorted(can.cancel_reasons))} with plugin {account.plugin}"
 
 
 def _validated(account: AccountSettings, model: type[BaseModel]) -> BaseModel:
@@ -118,12 +144,19 @@ def _plain(account: AccountSettings, name: str) -> str:
 
 
 def _mistake(account: AccountSettings, detail: ErrorDetails, model: type[BaseModel]) -> str:
-    """A validator is the plugin's own code: what it says is passed on only if it quotes no value."""
-    place = f"{account.place}.settings"
+    place, where = f"{account.place}.settings", dotted(detail["loc"])
+    if detail["type"] == "extra_forbidden" and detail["loc"][0] in OF_ACCOUNTS:
+        return f"{place}: {where}is a setting of the account itself; put it beside plugin"
     said = mistakes([detail], "", model)[0]
-    if any(text in said for text in _texts(account.values) if len(text) > 3):
-        return f"{place}: {dotted(detail['loc'])}has something that the plugin refuses"
-    return place + said
+    return f"{place}: {where}{_REFUSED}" if _quotes(said, account) else place + said
+
+
+_REFUSED = "has something that the plugin refuses"
+
+
+def _quotes(said: str, account: AccountSettings) -> bool:
+    """What a plugin's own code says is passed on only if it quotes no value."""
+    return any(text in said for text in _texts(account.values) if len(text) > 3)
 
 
 def _texts(value: object) -> Iterator[str]:

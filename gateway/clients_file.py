@@ -52,9 +52,14 @@ class _EmrRow(_Row):
     name: str = ""
     slot_check: SlotCheck | None = None
     notify: StrictBool | None = None
+    cancel_reason: Annotated[str, Field(pattern=r"^\S+(\s\S+)*$")] | None = None
     tls: _TlsRow | None = None
     proxy: str | None = None
     settings: dict[str, Any] = {}
+
+
+OF_ACCOUNTS = frozenset(_EmrRow.model_fields) - {"settings"}
+"""The settings that every account has, whatever its plugin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,7 @@ class AccountSettings:
     place: str
     """Where it is written, for sentences about it."""
     notify: bool | None = None
+    cancel_reason: str | None = None
     way: Way = DIRECT
     plain_allowed: bool = False
     """Secrets may stand in the file itself."""
@@ -190,6 +196,7 @@ def _accounts(emrs: object, place: str, reading: _Reading) -> Iterable[AccountSe
                 values=references(row.settings, f"{where}.settings", reading.path, reading.environ, reading.found),
                 place=where,
                 notify=row.notify,
+                cancel_reason=row.cancel_reason,
                 way=_way(row, where, reading),
                 plain_allowed=reading.demo,
             )

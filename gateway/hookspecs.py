@@ -22,5 +22,5 @@ def emr_vendor() -> Vendor:
 
 @hookspec
 def emr_open(account: Account) -> Emr:
-    """Open an account of this vendor: no I/O here, only the object that will do it."""
+    """Open an account of this vendor: no I/O here, only the object that will do it. May raise BadAccount."""
     raise NotImplementedError

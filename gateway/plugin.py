@@ -11,6 +11,7 @@ from gateway.paging import CutShort, Page, by_cursor, by_link, by_number, by_off
 from gateway.port import (
     PLUGIN_API,
     Account,
+    BadAccount,
     Emr,
     EmrError,
     MaybeDone,
@@ -30,6 +31,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "Appointment",
+    "BadAccount",
     "BaseUrl",
     "Basic",
     "Bearer",

@@ -174,6 +174,11 @@ class Emr:
         raise Refused("unsupported")
 
 
+class BadAccount(ValueError):
+    """What an account is configured with does not fit together. `emr_open` raises it, with a sentence for whoever has
+    written the configuration, which quotes no value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One EMR account of one client, as its plugin gets it: validated settings and a door to the network."""
@@ -185,6 +190,9 @@ class Account:
     """Opens the one HTTP client for this account (`door.http(...)`)."""
     notify: bool | None = None
     """May the EMR message patients about what is written? `None`: as it does by itself."""
+
+    cancel_reason: str | None = None
+    """The code that its cancellations bear, one of the capability `cancel_reasons`; `None`: the plugin's own."""
 
     def tells(self, step: Change | Create | Cancel | Confirm | Discard) -> bool | None:
         """What goes along with a write where the EMR has a switch (capability `notifies`): may it message the patient

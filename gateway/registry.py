@@ -18,7 +18,7 @@ import pluggy
 from gateway import hookspecs
 from gateway.declared import KEY, mistakes_of
 from gateway.domain.capabilities import Capabilities
-from gateway.port import Account, Emr, Vendor
+from gateway.port import Account, BadAccount, Emr, Vendor
 
 _HOOKS = ("emr_vendor", "emr_open")
 
@@ -67,7 +67,7 @@ class Registry:
         return self.vendors[plugin]
 
     def open(self, account: Account, plugin: str) -> Emr:
-        """Open an account by the one plugin that it is configured for. Raises PluginError."""
+        """Open an account by the one plugin that it is configured for. Raises PluginError or BadAccount."""
         vendor = self.vendor(plugin)
         emr = self._ask(plugin, "emr_open", account=account)
         if not isinstance(emr, vendor.emr):
@@ -123,7 +123,9 @@ class Registry:
         others = [plugin for other, plugin in manager.list_name_plugin() if other != name]
         try:
             results = manager.subset_hook_caller(hook, others)(**arguments)
-        # What a plugin raises is not ours to know; its text could show the account's settings.
+        except BadAccount:
+            raise
+        # What else a plugin raises is not ours to know; its text could show the account's settings.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             raise PluginError(f"plugin {name}: {hook} raises {_what(error)}") from None
         return results[0] if results else None

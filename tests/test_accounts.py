@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr, field_validator
 
 from gateway.accounts import open_accounts, plain_secrets, plugins_of
 from gateway.domain.capabilities import Capabilities
-from gateway.port import Emr, Vendor
+from gateway.port import BadAccount, Emr, Vendor
 from gateway.probing import probe
 from gateway.registry import Registry
 from gateway.settings import Settings, examine, load
@@ -23,6 +23,12 @@ from tests.test_way import UNSPOKEN
 from tests.tls import AUTHORITY, GATEWAY
 
 SANDBOX = '[clients.emrs.north]\nplugin = "sandbox"\nsettings = { clinic = "north", api_key = "env:API_KEY" }\n'
+NORTH = "clients.toml: client app: emrs.north"
+
+
+def fhir(line: str = "", more: str = "") -> str:
+    """An account with a line of its own, and with more settings of its plugin."""
+    return f'[clients.emrs.north]\nplugin = "fhir"\nsettings = {{ base_url = "https://emr.example"{more} }}\n{line}\n'
 
 
 @pytest.fixture
@@ -220,6 +226,72 @@ def test_all_that_a_plugin_can_not_do_for_an_account_is_said_at_once(config, mon
     assert len(refused.value.args) == 2
 
 
+GNUHEALTH = (
+    '[clients.emrs.north]\nplugin = "gnuhealth"\n'
+    'settings = { base_url = "https://his.example", database = "d", username = "u", password = "env:API_KEY", '
+    'zone = "Europe/Stockholm" }\n'
+)
+CANVAS = fhir(more=', dialect = "canvas"')
+MEDPLUM = fhir(more=', dialect = "medplum"')
+MILLENNIUM = fhir(more=', dialect = "millennium", services = "serviceType"')
+NO_CODE = "cancel_reason: plugin {} can't give a cancellation a code; leave it out"
+
+
+@pytest.mark.parametrize(
+    ("account", "code", "sentence"),
+    [
+        (fhir(), "pat-crs", None),
+        (fhir(), "two words", None),
+        (MILLENNIUM, "pat-crs", None),
+        (CANVAS, "pat-crs", NO_CODE.format("fhir")),
+        (MEDPLUM, "pat-crs", NO_CODE.format("fhir")),
+        (GNUHEALTH, "patient", None),
+        (GNUHEALTH, "centre", None),
+        (GNUHEALTH, "nobody", "cancel_reason should be centre or patient with plugin gnuhealth"),
+        (SANDBOX, "patient", NO_CODE.format("sandbox")),
+    ],
+)
+def test_a_reason_for_cancellations_is_a_code_that_the_plugin_can_give(config, account, code, sentence):
+    path = config(clients=CLIENT + account + f'cancel_reason = "{code}"\n')
+    if sentence is None:
+        assert opened(load({"API_KEY": "k"}, config=path))
+    else:
+        assert account_mistakes(path, {"API_KEY": "k"}) == [f"{NORTH}.{sentence}"]
+
+
+@pytest.mark.parametrize("code", ["", " x", "x ", "two  words", "x\\n"])
+def test_a_reason_that_is_no_code_is_refused(config, code):
+    found = mistakes_in(config(clients=CLIENT + fhir(f'cancel_reason = "{code}"')))
+    assert found == [f"{NORTH}: cancel_reason should match pattern '^\\S+(\\s\\S+)*$'"]
+
+
+def test_a_setting_of_the_account_among_the_plugins_is_sent_where_it_belongs(config):
+    clients = CLIENT + fhir(more=', cancel_reason = "other", proxi = "x"')
+    assert account_mistakes(config(clients=clients)) == [
+        f"{NORTH}.settings: cancel_reason is a setting of the account itself; put it beside plugin",
+        f"{NORTH}.settings: proxi is not known here; remove it",
+    ]
+
+
+def test_what_a_plugin_says_of_an_account_is_said_unless_it_quotes_a_value(config, monkeypatch):
+    path = config(clients=CLIENT + fhir(more=', cancel_reason_system = "urn:clinic"'))
+    assert account_mistakes(path) == [
+        f"{NORTH}: settings.cancel_reason_system needs a code of it, as the account's cancel_reason"
+    ]
+    registry = Registry.load({"fhir"})
+    monkeypatch.setattr(registry, "open", raising(BadAccount("urn:clinic is no good")))
+    with pytest.raises(ConfigError) as refused:
+        open_accounts(load({}, config=path), registry, nowhere)
+    assert placeless(list(refused.value.args), path) == [f"{NORTH}: has something that the plugin refuses"]
+
+
+def raising(error: Exception):
+    def raise_it(*_: object) -> None:
+        raise error
+
+    return raise_it
+
+
 def without_lists(emr: Emr) -> Emr:
     emr.capabilities = Capabilities()
     return emr
@@ -227,8 +299,6 @@ def without_lists(emr: Emr) -> Emr:
 
 # -- ways -------------------------------------------------------------------------------------------------------------
 
-FHIR = '[clients.emrs.north]\nplugin = "fhir"\nsettings = {{ base_url = "https://emr.example" }}\n{}\n'
-NORTH = "clients.toml: client app: emrs.north"
 OWN = 'tls = { ca = "file:ca.pem", certificate = "file:own.pem", private_key = "file:own.key" }'
 
 
@@ -246,7 +316,7 @@ def mistakes_in(path: Path, environ: dict[str, str] | None = None) -> list[str]:
 
 
 def test_a_way_is_read_with_what_its_references_refer_to(config, pems):
-    clients = CLIENT + FHIR.format(f'{OWN}\nproxy = "env:PROXY"')
+    clients = CLIENT + fhir(f'{OWN}\nproxy = "env:PROXY"')
     settings = load({"PROXY": f"http://user:{SECRET}@proxy:3128"}, config=config(clients=clients))
     (account,) = settings.clients[0].emrs
     assert account.way.tls == Tls(
@@ -263,7 +333,7 @@ def test_a_way_is_read_with_what_its_references_refer_to(config, pems):
 
 
 def test_an_account_without_a_way_of_its_own_goes_directly(config):
-    settings = load({}, config=config(clients=CLIENT + FHIR.format("")))
+    settings = load({}, config=config(clients=CLIENT + fhir()))
     assert settings.clients[0].emrs[0].way == DIRECT
 
 
@@ -297,21 +367,21 @@ def test_an_account_without_a_way_of_its_own_goes_directly(config):
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_way_is_said_before_anything_is_sent(config, pems, lines, sentences):
-    found = mistakes_in(config(clients=CLIENT + FHIR.format(lines)))
+    found = mistakes_in(config(clients=CLIENT + fhir(lines)))
     assert found == [NORTH + sentence for sentence in sentences]
 
 
 def test_a_proxy_without_a_password_and_a_demonstration_may_be_written_out(config):
-    plain = FHIR.format('proxy = "http://proxy:3128"')
+    plain = fhir('proxy = "http://proxy:3128"')
     assert mistakes_in(config(clients=CLIENT + plain)) == []
-    secret = FHIR.format(f'proxy = "http://user:{SECRET}@proxy:3128"')
+    secret = fhir(f'proxy = "http://user:{SECRET}@proxy:3128"')
     assert mistakes_in(config(clients=f"demo = true\n{CLIENT}{secret}")) == []
 
 
 def test_one_certificate_of_many_accounts_is_tried_once(config, pems, monkeypatch):
     tried = []
     monkeypatch.setattr(Tls, "mistakes", lambda tls: tried.append(tls) or iter(()))
-    many = "".join(FHIR.format(OWN).replace("north", f"north{n}") for n in range(5))
+    many = "".join(fhir(OWN).replace("north", f"north{n}") for n in range(5))
     load({}, config=config(clients=CLIENT + many))
     assert len(tried) == 1
 

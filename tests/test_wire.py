@@ -548,6 +548,14 @@ def test_moving_is_native_or_emulated_by_booking_anew_and_cancelling():
     assert abilities(Capabilities(cancel=True)).update.start_end is Support.UNSUPPORTED
 
 
+def test_facts_tell_of_reason_codes_and_messages():
+    silent = abilities(Capabilities()).facts
+    assert (silent.cancel_reasons, silent.notifies, silent.notify) == ("none", "emr", None)
+    told = abilities(Capabilities(cancel_reasons="any", notifies="switch", notify=False)).facts
+    assert (told.cancel_reasons, told.notifies, told.notify) == ("coded", "switch", False)
+    assert abilities(Capabilities(cancel_reasons=frozenset({"a", "b"}))).facts.cancel_reasons == "coded"
+
+
 def test_a_range_can_only_be_filled_where_free_time_is_told():
     able = Capabilities(move="in_place", reassign="in_place", free_time="windows", comment=True)
     told = abilities(able).continuous_reschedule

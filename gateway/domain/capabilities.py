@@ -21,6 +21,7 @@ class Support(StrEnum):
 
 SlotCheck = Literal["emr", "after_write", "off"]
 Notifies = Literal["switch", "never", "emr"]
+ReasonCodes = frozenset[str] | Literal["any", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class Capabilities:
     confirmed_flag: bool = False
     """Appointments tell whether they were confirmed."""
 
+    cancel_reasons: ReasonCodes = "none"
+    """The codes that a cancellation can bear as its reason: these, any, or none."""
     notifies: Notifies = "emr"
     """Whether the EMR messages patients about what is written: as each write says, never, or as the EMR likes."""
 

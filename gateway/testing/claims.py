@@ -77,6 +77,7 @@ UNPROVEN = {
     "quota": "a limit that the gateway keeps",
     "quota_window_s": "a limit that the gateway keeps",
     "slot_check": "how the account is configured",
+    "cancel_reasons": "an appointment does not tell the code that it was cancelled with",
     "notify": "how the account is configured",
 }
 """Fields that no case can prove, and why."""

@@ -102,6 +102,7 @@ def _facts(can: Capabilities) -> answers.Facts:
         cancel_code=can.cancel_code,
         comment_max=can.comment_max,
         moves_awaiting=can.moves_awaiting,
+        cancel_reasons="none" if can.cancel_reasons == "none" else "coded",
         notifies=can.notifies,
         notify=can.notify,
         settles_within_s=can.settles_within_s,

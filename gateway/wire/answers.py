@@ -116,6 +116,9 @@ class Facts(_Answer):
     cancel_code: bool = Field(description="Cancelling may ask the patient for a code.")
     comment_max: int | None = Field(description="The longest comment, in characters.")
     moves_awaiting: bool = Field(description="An appointment that awaits its confirmation can be moved.")
+    cancel_reasons: Literal["coded", "none"] = Field(
+        description="`coded`: a cancellation bears a reason code in the EMR, which the account is configured with."
+    )
     notifies: Notifies = Field(
         description="Whether the EMR messages patients about what is written: `switch`, as `notify` says; `never`; "
         "`emr`, as it likes."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.plugin import Account, Emr, Vendor, hookimpl
+from gateway.plugin import Account, BadAccount, Emr, Vendor, hookimpl
 from plugins.fhir.credentials import credentials
 from plugins.fhir.declared import FULL
 from plugins.fhir.emr import FhirEmr
+from plugins.fhir.patches import CANCEL_REASON
 from plugins.fhir.problems import problem
 from plugins.fhir.settings import Settings
 
@@ -21,10 +22,12 @@ def emr_vendor() -> Vendor:
 def emr_open(account: Account) -> Emr:
     settings = account.settings
     assert isinstance(settings, Settings)
+    if account.cancel_reason is None and "cancel_reason_system" in settings.model_fields_set:
+        raise BadAccount("settings.cancel_reason_system needs a code of it, as the account's cancel_reason")
     http = account.door.http(
         base_url=settings.base_url,
         auth=credentials(settings),
         headers={"Accept": "application/fhir+json"},
         problem=problem,
     )
-    return FhirEmr(http, settings)
+    return FhirEmr(http, settings, account.cancel_reason or CANCEL_REASON)

@@ -25,6 +25,7 @@ FULL = Capabilities(
     discard=True,
     cancel=True,
     cancel_comment="with",
+    cancel_reasons="any",
     comment=True,
     confirm="flag",
     confirmed_flag=True,
@@ -71,6 +72,7 @@ def _unchangeable(can: Capabilities) -> Capabilities:
         cancel=False,
         discard=False,
         cancel_comment="none",
+        cancel_reasons="none",
         confirm="none",
     )
 

@@ -42,13 +42,13 @@ ANSWER = {"Prefer": "return=representation"}
 
 
 class FhirEmr(Emr):
-    def __init__(self, http: VendorHttp, settings: Settings) -> None:
+    def __init__(self, http: VendorHttp, settings: Settings, cancel_reason: str) -> None:
         dialect = DIALECTS[settings.dialect]
         super().__init__(declared(settings, dialect.differences), str(httpx.URL(settings.base_url)))
         self._http = http
         self._settings = settings
         self.learned = Learned()
-        self._speaks = dialect(http, settings, self.learned, self.calendar)
+        self._speaks = dialect(http, settings, self.learned, self.calendar, cancel_reason)
 
     # -- reads -------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from plugins.fhir.settings import Settings
 from plugins.fhir.words import NEVER_WAS, Json, actors, kind_of, local, split
 
 Op = dict[str, Any]
+CANCEL_REASON = "other"
+"""Of FHIR's own `appointment-cancellation-reason`."""
 LIKE = ("serviceCategory", "serviceType", "specialty", "appointmentType", "reasonCode", "reasonReference")
 """What a new appointment takes over from the one that it stands beside."""
 
@@ -51,13 +53,13 @@ def change(step: Change, settings: Settings) -> list[Op]:
     return ops
 
 
-def cancellation(step: Cancel, settings: Settings) -> list[Op]:
-    ops = [instead("/status", "cancelled"), put("/cancelationReason", reason(settings))]
+def cancellation(step: Cancel, reason: Json) -> list[Op]:
+    ops = [instead("/status", "cancelled"), put("/cancelationReason", reason)]
     return ops if step.comment is None else ops + comment(step.comment, step.before.native)
 
 
-def reason(settings: Settings) -> Json:
-    return {"coding": [{"system": settings.cancel_reason_system, "code": settings.cancel_reason}]}
+def reason(code: str, settings: Settings) -> Json:
+    return {"coding": [{"system": settings.cancel_reason_system, "code": code}]}
 
 
 def confirmation(step: Confirm) -> list[Op]:

@@ -61,7 +61,7 @@ class Settings(BaseModel):
     marks_slots: bool = True
     """The gateway takes and gives back Slots. `False`: the server does it with the appointment."""
     cancel_reason_system: str = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
-    cancel_reason: str = "other"
+    """The system that the account's `cancel_reason` is a code of."""
     marker_system: str = "urn:emr-gateway:booking"
     """The identifier system under which the gateway finds its own bookings again."""
     identifiers: dict[str, str] = Field(default_factory=lambda: dict(IDENTIFIERS))

@@ -23,4 +23,5 @@ def emr_open(account: Account) -> Emr:
     assert isinstance(settings, Settings)
     session = Session(settings.username, settings.password)
     base = f"{settings.base_url}/{quote(settings.database, safe='')}"
-    return GnuHealthEmr(account.door.http(base_url=base, auth=session), settings, session, tenant=base)
+    http = account.door.http(base_url=base, auth=session)
+    return GnuHealthEmr(http, settings, session, tenant=base, cancelled_by=account.cancel_reason or "patient")

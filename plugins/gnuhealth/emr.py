@@ -53,6 +53,7 @@ FULL = Capabilities(
     discard=True,
     cancel=True,
     cancel_comment="with",
+    cancel_reasons=frozenset(words.CANCELLED),
     comment=True,
     answers_with="nothing",
     late_write_s=10.0,
@@ -75,9 +76,12 @@ _sleep = asyncio.sleep
 
 
 class GnuHealthEmr(Emr):
-    def __init__(self, http: VendorHttp, settings: Settings, session: rpc.Session, *, tenant: str) -> None:
+    def __init__(
+        self, http: VendorHttp, settings: Settings, session: rpc.Session, *, tenant: str, cancelled_by: str
+    ) -> None:
         super().__init__(replace(FULL, late_write_s=settings.late_write_s), tenant)
         self._http, self._settings, self._session = http, settings, session
+        self._cancelled = words.CANCELLED[cancelled_by]
         self._giving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # -- reads -------------------------------------------------------------------------------------------------
@@ -127,7 +131,7 @@ class GnuHealthEmr(Emr):
         can = self.capabilities
         if not (write and create and delete):
             can = replace(can, move="none", reassign="none", slot_records=False, create=False, discard=False)
-        return can if write else replace(can, cancel=False, cancel_comment="none", comment=False)
+        return can if write else replace(can, cancel=False, cancel_comment="none", cancel_reasons="none", comment=False)
 
     # -- writes ------------------------------------------------------------------------------------------------
 
@@ -141,7 +145,7 @@ class GnuHealthEmr(Emr):
         return await self._over(step.before, "write", values)
 
     async def cancel(self, step: Cancel) -> Receipt:
-        values = {"state": words.CANCELLED[self._settings.cancelled_by]}
+        values = {"state": self._cancelled}
         if step.comment is not None:
             values["comments"] = step.comment
         return await self._over(step.before, "write", values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -22,8 +21,6 @@ class Settings(BaseModel):
     password: SecretStr
     zone: Zone
     """Of the institution: times are answered with its offset. The server itself speaks UTC."""
-    cancelled_by: Literal["patient", "centre"] = "patient"
-    """Whom a cancellation is noted as being by."""
     default_minutes: int = Field(default=30, ge=1, le=1440)
     """How long an appointment lasts that the staff has given no end."""
     late_write_s: float = Field(default=10.0, ge=0)

@@ -18,7 +18,7 @@ from gateway.testing.practice import Practice
 from gateway.testing.watched import Watched
 
 ABILITIES = ("lists", "create", "discard", "cancel", "comment", "slot_records", "own_time_shown")
-KINDS = ("free_time", "move", "reassign", "cancel_comment", "confirm")
+KINDS = ("free_time", "move", "reassign", "cancel_comment", "cancel_reasons", "confirm")
 
 
 class AccountCases:

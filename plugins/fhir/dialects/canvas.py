@@ -36,6 +36,7 @@ class Canvas(Standard):
         "discard": False,
         "comment": False,
         "cancel_comment": "none",
+        "cancel_reasons": "none",
         "answers_with": "nothing",
         "version_check": False,
     }

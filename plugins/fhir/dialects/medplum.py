@@ -38,6 +38,7 @@ class Medplum(Standard):
         "combines": False,
         "discard": False,
         "cancel_comment": "before",
+        "cancel_reasons": "none",
         "version_check": False,
     }
 

@@ -20,7 +20,7 @@ from gateway.plugin import (
 )
 from plugins.fhir import slots, words
 from plugins.fhir.dialects.standard import Params, Reason, Sending, Standard, Written, patching
-from plugins.fhir.patches import instead, put, reason, references
+from plugins.fhir.patches import instead, put, references
 from plugins.fhir.problems import resource
 from plugins.fhir.words import Json
 
@@ -105,7 +105,7 @@ class Millennium(Standard):
         return patching(step.before, [instead("/slot", references([_only(step.slots)]))])
 
     async def cancel(self, step: Cancel) -> Sending:
-        ops = [instead("/status", "cancelled"), put("/cancelationReason", reason(self.settings))]
+        ops = [instead("/status", "cancelled"), put("/cancelationReason", self.reason)]
         if step.comment and step.comment.strip():
             ops.append(instead("/extension", [{"url": ACTION_COMMENT, "valueString": step.comment}]))
         return patching(step.before, ops)

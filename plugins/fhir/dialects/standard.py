@@ -54,8 +54,11 @@ class Standard:
     proof: ClassVar[tuple[str, Params]] = ("/Slot", [("status", "free"), ("_count", "1")])
     """A cheap search that the server allows."""
 
-    def __init__(self, http: VendorHttp, settings: Settings, learned: Learned, listed: Calendar) -> None:
+    def __init__(
+        self, http: VendorHttp, settings: Settings, learned: Learned, listed: Calendar, cancel_reason: str
+    ) -> None:
         self.http, self.settings, self.learned, self.listed = http, settings, learned, listed
+        self.reason = patches.reason(cancel_reason, settings)
 
     # -- reads -------------------------------------------------------------------------------------------------
 
@@ -96,7 +99,7 @@ class Standard:
         return patching(step.before, patches.change(step, self.settings))
 
     async def cancel(self, step: Cancel) -> Sending:
-        return patching(step.before, patches.cancellation(step, self.settings))
+        return patching(step.before, patches.cancellation(step, self.reason))
 
     async def confirm(self, step: Confirm) -> Sending:
         return patching(step.before, patches.confirmation(step))

@@ -101,7 +101,7 @@ def test_a_resource_of_another_form_or_type_is_refused_before_anything_is_sent(w
 def test_a_cancellation_gives_its_reason_and_its_comment():
     step = Cancel(chain="a1", before=image(), comment="ill")
     system = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
-    assert patches.cancellation(step, SETTINGS) == [
+    assert patches.cancellation(step, patches.reason("other", SETTINGS)) == [
         replaced("/status", "cancelled"),
         add("/cancelationReason", {"coding": [{"system": system, "code": "other"}]}),
         add("/comment", "ill"),
@@ -109,7 +109,7 @@ def test_a_cancellation_gives_its_reason_and_its_comment():
 
 
 def test_a_cancellation_without_a_comment_leaves_the_old_one():
-    paths = [op["path"] for op in patches.cancellation(Cancel(chain="a1", before=image()), SETTINGS)]
+    paths = [op["path"] for op in patches.cancellation(Cancel(chain="a1", before=image()), {})]
     assert "/comment" not in paths
 
 

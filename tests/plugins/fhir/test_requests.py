@@ -9,12 +9,25 @@ import httpx
 import pytest
 import respx
 
-from gateway.plugin import Account, Cancel, Change, Create, Door, FindFreeTime, MarkSlot, ReadCalendar, Slot, Span
+from gateway.plugin import (
+    Account,
+    BadAccount,
+    Cancel,
+    Change,
+    Create,
+    Door,
+    FindFreeTime,
+    MarkSlot,
+    ReadCalendar,
+    Slot,
+    Span,
+)
 from plugins.fhir import Settings, emr_open
 from tests.plugins.fhir import samples
 from tests.plugins.fhir.samples import at
 
 BASE = "https://fhir.example.org/r4"
+OWN_REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 EMPTY = {"resourceType": "Bundle", "type": "searchset"}
 
 
@@ -27,9 +40,10 @@ def server():
 async def opened(server):
     doors = []
 
-    def open_with(**settings):
+    def open_with(cancel_reason=None, **settings):
         doors.append(Door(httpx.MockTransport(server.async_handler)))
-        emr = emr_open(Account("fhir", Settings.model_validate({"base_url": BASE, **settings}), doors[-1]))
+        told = Settings.model_validate({"base_url": BASE, **settings})
+        emr = emr_open(Account("fhir", told, doors[-1], cancel_reason=cancel_reason))
         emr.learned.if_match = emr.learned.chains = True  # as a probe and a search have found out
         return emr
 
@@ -63,9 +77,19 @@ async def test_a_change_is_a_json_patch_over_the_version_that_was_read(opened, s
 
 async def test_a_cancellation_uses_the_configured_reason(opened, server, before):
     route = server.patch("/Appointment/a1").respond(json=samples.appointment(status="cancelled"))
-    await opened(cancel_reason_system="urn:clinic", cancel_reason="9").cancel(Cancel(chain="a1", before=before))
-    ops = json.loads(route.calls.last.request.content)
-    assert ops[1]["value"] == {"coding": [{"system": "urn:clinic", "code": "9"}]}
+    for told, system, code in (
+        ({"cancel_reason_system": "urn:clinic", "cancel_reason": "9"}, "urn:clinic", "9"),
+        ({"cancel_reason": "pat-crs"}, OWN_REASONS, "pat-crs"),
+        ({}, OWN_REASONS, "other"),
+    ):
+        await opened(**told).cancel(Cancel(chain="a1", before=before))
+        ops = json.loads(route.calls.last.request.content)
+        assert ops[1]["value"] == {"coding": [{"system": system, "code": code}]}
+
+
+def test_a_code_of_another_system_is_not_guessed(opened):
+    with pytest.raises(BadAccount, match="cancel_reason_system needs a code of it"):
+        opened(cancel_reason_system="urn:clinic")
 
 
 async def test_an_appointment_without_a_version_is_written_without_a_condition(opened, server):

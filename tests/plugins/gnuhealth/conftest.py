@@ -17,14 +17,19 @@ from tests.plugins.gnuhealth.samples import Practice
 BASE = "http://his.test"
 
 
-def opened(practice: Practice, transport: httpx.AsyncBaseTransport | None = None, **more: Any) -> Emr:
+def opened(
+    practice: Practice,
+    transport: httpx.AsyncBaseTransport | None = None,
+    cancel_reason: str | None = None,
+    **more: Any,
+) -> Emr:
     fake = practice.fake
     told = {
         "base_url": BASE, "database": fake.database, "username": fake.user, "password": fake.password,
         "zone": "Europe/Stockholm", "page_size": 3, **more,
     }  # fmt: skip
     door = Door(transport or InProcessTransport(fake.app))
-    return emr_open(Account("clinic", Settings.model_validate(told), door))
+    return emr_open(Account("clinic", Settings.model_validate(told), door, cancel_reason=cancel_reason))
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ TOLD = {
         {"database": ""},
         {"username": ""},
         {"zone": "Europe/Nowhere"},
-        {"cancelled_by": "nobody"},
         {"default_minutes": 0},
         {"late_write_s": -1},
         {"page_size": 0},
@@ -46,9 +45,11 @@ def test_nothing_that_is_needed_may_be_left_out(name):
         Settings.model_validate({key: value for key, value in TOLD.items() if key != name})
 
 
-@pytest.mark.parametrize(("by", "state"), [("patient", "user_cancelled"), ("centre", "center_cancelled")])
+@pytest.mark.parametrize(
+    ("by", "state"), [(None, "user_cancelled"), ("patient", "user_cancelled"), ("centre", "center_cancelled")]
+)
 async def test_a_cancellation_is_noted_as_being_by_whom_the_account_says(practice, by, state):
-    emr, id = opened(practice, cancelled_by=by), practice.book(practice.anna, at(10))
+    emr, id = opened(practice, cancel_reason=by), practice.book(practice.anna, at(10))
     await emr.cancel(Cancel(chain="a", before=await emr.appointment(str(id))))
     assert practice.fake.rows(id=id)[0]["state"] == state
 

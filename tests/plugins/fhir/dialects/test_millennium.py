@@ -41,7 +41,7 @@ def fake():
 async def emr(fake):
     door = Door(httpx.ASGITransport(app=fake.app))
     told = {"base_url": BASE, "zone": "Europe/Stockholm", "dialect": "millennium", "services": "serviceType"}
-    yield emr_open(Account("fhir", Settings.model_validate(told), door))
+    yield emr_open(Account("fhir", Settings.model_validate(told), door, cancel_reason="pat-crs"))
     await door.aclose()
 
 
@@ -101,7 +101,7 @@ async def test_a_cancellation_bears_one_coded_reason_and_an_action_comment(emr, 
     comment = "https://fhir-ehr.cerner.com/r4/StructureDefinition/action-comment"
     assert body == [
         {"op": "replace", "path": "/status", "value": "cancelled"},
-        {"op": "add", "path": "/cancelationReason", "value": {"coding": [{"system": system, "code": "other"}]}},
+        {"op": "add", "path": "/cancelationReason", "value": {"coding": [{"system": system, "code": "pat-crs"}]}},
         {"op": "replace", "path": "/extension", "value": [{"url": comment, "valueString": "ill"}]},
     ]
     now = await emr.appointment("a1")
