@@ -37,16 +37,18 @@ class Journal:
     def __init__(self):
         self.rows: dict[int, StepRow] = {}
         self.lineage: list[tuple[str, str, str]] = []
+        self.appointments: list[str] = []
         self.order: list[tuple[int, StepState]] = []
         self.down = False
 
-    async def advance(self, id, steps, now, lineage=()):
+    async def advance(self, id, steps, now, lineage=(), appointments=()):
         if self.down:
             raise LedgerDown
         for row in steps:
             self.rows[row.index] = row
             self.order.append((row.index, row.state))
         self.lineage += lineage
+        self.appointments += appointments
 
 
 def world(can, intent, faults=None):
@@ -190,6 +192,7 @@ async def test_a_new_id_goes_into_the_lineage_and_so_does_that_of_its_undo():
     end = await run.carry_out()
     assert end.state is State.UNDONE
     assert journal.lineage == [("model", "a", "n1"), ("model", "n1", "n2")]
+    assert set(journal.appointments) == {"n1", "n2"}
 
 
 async def test_an_emr_that_never_refuses_is_asked_for_conflicts_after_the_write():

@@ -77,10 +77,11 @@ async def test_the_ledger_in_memory_keeps_keys_plans_and_ends():
     assert (await ledger.begin(row("2", key="k"))).id == "1"
     assert await ledger.begin(row("3", key="k", client="d")) is None
     await ledger.plan("1", b"plan", ["change", "cancel"], ["a"], NOON)
-    await ledger.advance("1", [StepRow(0, StepState.DONE, "change", b"receipt")], NOON)
+    await ledger.advance("1", [StepRow(0, StepState.DONE, "change", b"receipt")], NOON, (), ["b"])
     (open_,) = [r for r in await ledger.unsettled() if r.id == "1"]
     assert [s.state for s in open_.steps] == [StepState.DONE, StepState.PLANNED]
-    assert [r.id for r in await ledger.commands("c", appointment="a", unsettled=True)] == ["1"]
+    for id in ("a", "b"):
+        assert [r.id for r in await ledger.commands("c", appointment=id, unsettled=True)] == ["1"]
     await ledger.settle("1", State.DONE, Answer(200, b"{}"), later, release_key=True)
     ended = await ledger.command("1", "c")
     assert (ended.state, ended.key, ended.payload, {s.payload for s in ended.steps}) == (State.DONE, None, b"", {b""})

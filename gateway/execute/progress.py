@@ -37,6 +37,13 @@ class Progress:
             return self.receipt.appointment.id
         return self.before.id if self.before is not None else None
 
+    @property
+    def made_id(self) -> str | None:
+        """The id that only its receipt tells: of what it has made, or of a request that waits for a code."""
+        shown = self.receipt.appointment if self.receipt else None
+        known = self.before.id if self.before is not None else None
+        return shown.id if shown is not None and shown.id != known else None
+
 
 def base(chain: str) -> str:
     """The chain of the appointment that the client knows: a replaced one goes by its successor's."""

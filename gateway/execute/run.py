@@ -285,9 +285,10 @@ class Run:
         """Durable before the next call. Once something was sent, a store that is down is waited for."""
         rows = [self._row(n) for n in indices]
         lineage = [(self.emr.tenant, *pair) for n in indices for pair in renamed(n, self.progress, self.images)]
+        made = [id for n in indices if (id := self.progress[n].made_id) is not None]
         while True:
             try:
-                await self._ledger.advance(self._id, rows, clock(), lineage)
+                await self._ledger.advance(self._id, rows, clock(), lineage, made)
             except LedgerDown:
                 if not self._sent:
                     raise

@@ -106,8 +106,10 @@ class Ledger(Protocol):
         steps: Sequence[StepRow],
         now: datetime,
         lineage: Sequence[tuple[str, str, str]] = (),
+        appointments: Sequence[str] = (),
     ) -> None:
-        """Write step states (and receipts) in one commit; with `(tenant, old id, new id)` where an id changed."""
+        """Write step states (and receipts) in one commit; with `(tenant, old id, new id)` where an id changed, and with
+        the ids that only the steps' receipts tell, by which the command is found from then on."""
         ...
 
     async def settle(

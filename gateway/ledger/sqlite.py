@@ -101,12 +101,14 @@ class SqliteLedger:
         steps: Sequence[StepRow],
         now: datetime,
         lineage: Sequence[tuple[str, str, str]] = (),
+        appointments: Sequence[str] = (),
     ) -> None:
         """Steps are stored exactly as given, receipts too. Raises `LookupError` for an unknown or settled command."""
 
         def work(db: sqlite3.Connection) -> None:
-            number, _ = _touch(db, id, now)
+            number, client = _touch(db, id, now)
             self._rows.put_steps(db, number, id, steps)
+            self._rows.put_appointments(db, number, client, appointments)
             self._record(db, lineage)
 
         await self._writes.run(work)

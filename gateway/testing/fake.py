@@ -56,13 +56,19 @@ class MemoryLedger:
         kept.appointments = tuple(dict.fromkeys((*kept.appointments, *appointments)))
 
     async def advance(
-        self, id: str, steps: Sequence[StepRow], now: datetime, lineage: Sequence[tuple[str, str, str]] = ()
+        self,
+        id: str,
+        steps: Sequence[StepRow],
+        now: datetime,
+        lineage: Sequence[tuple[str, str, str]] = (),
+        appointments: Sequence[str] = (),
     ) -> None:
         """A run without a command (a test's) has its lineage kept and nothing else."""
         kept = self._kept.get(id)
         if kept is not None:
             rows = {row.index: row for row in (*kept.row.steps, *steps)}
             kept.row = replace(kept.row, steps=tuple(rows[n] for n in sorted(rows)), updated_at=now)
+            kept.appointments = tuple(dict.fromkeys((*kept.appointments, *appointments)))
         self._record(lineage)
 
     async def settle(

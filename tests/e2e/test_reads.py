@@ -318,6 +318,31 @@ async def test_a_refused_command_says_so(api):
     assert command["steps"] == []
 
 
+@pytest.mark.parametrize("emr", ["in-place", "new-id", "no-move", "async"])
+async def test_a_command_is_found_by_the_ids_that_it_made(api, emr):
+    async def found(id: str) -> list[str]:
+        return [c["operation"] for c in await api.get("/api/commands", appointment_id=id)]
+
+    api.emr = emr
+    (one,) = await api.booked(1)
+    assert await found(one["id"]) == ["book"]
+    told = await api.many([one["id"]], **span(at(10, 9), at(10, 10)))
+    assert {a["change"]: await found(a["id"]) for a in told} == {
+        "kept": ["reschedule", "book"],
+        "created": ["reschedule"],
+    }
+    moved = await api.patch(one["id"], **span(at(11, 10), at(11, 10, 30)))
+    assert (moved["id"] == one["id"]) is (emr in ("in-place", "async"))
+    for id in (one["id"], moved["id"]):
+        assert await found(id) == ["update", "reschedule", "book"]
+
+
+async def test_a_command_is_found_by_the_id_to_be_confirmed(api):
+    made = await api.book(span(at(12, 9), at(12, 9, 30), "D1"), healthcare_service_id="K2")
+    asked = await cancelled(api, made["id"])
+    assert [c["operation"] for c in await api.get("/api/commands", appointment_id=asked["id"])] == ["cancel"]
+
+
 # -- bookings ---------------------------------------------------------------------------------------------------------
 
 

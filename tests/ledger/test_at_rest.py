@@ -10,9 +10,8 @@ from gateway.keys import Altered
 from gateway.ledger import Answer, State, StepRow, StepState
 from tests.ledger.conftest import at, command
 
-CANARIES = [
-    f"canary-{name}" for name in ("payload", "plan", "answer", "header", "receipt", "action", "a1", "old", "new")
-]
+NAMES = ("payload", "plan", "answer", "header", "receipt", "action", "a1", "made", "old", "new")
+CANARIES = [f"canary-{name}" for name in NAMES]
 
 
 def bytes_of(directory):
@@ -34,7 +33,7 @@ async def plant(ledger):
     await ledger.begin(command(key="keyed-hash", payload=b"canary-payload", appointments=("canary-a1",)))
     await ledger.plan("c1", b"canary-plan", ["canary-action"], ["canary-a1"], at(1))
     step = StepRow(0, StepState.DONE, "canary-action", b"canary-receipt", at(1))
-    await ledger.advance("c1", [step], at(1), [("clinic", "canary-old", "canary-new")])
+    await ledger.advance("c1", [step], at(1), [("clinic", "canary-old", "canary-new")], ["canary-made"])
     await ledger.settle("c1", State.REPAIRING, Answer(502, b"canary-answer", (("x", "canary-header"),)), at(2))
 
 

@@ -110,6 +110,17 @@ async def test_steps_are_stored_exactly_as_given_and_others_stay(ledger):
     assert (row.steps[1], row.updated_at) == (two, at(3))
 
 
+async def test_a_command_is_found_by_the_ids_that_only_its_steps_made_known(ledger):
+    await ledger.begin(command())
+    await ledger.plan("c1", b"plan", ["create"], ["a1"], at(1))
+    await ledger.advance("c1", [StepRow(0, StepState.DONE, "create", b"r")], at(2), (), ["a2"])
+    await ledger.advance("c1", [], at(3), (), ["a2", "a3"])
+    await ledger.settle("c1", State.DONE, DONE, at(4))
+    for id in ("a1", "a2", "a3"):
+        assert [found.id for found in await ledger.commands("demo", appointment=id)] == ["c1"]
+        assert await ledger.commands("demo2", appointment=id) == []
+
+
 async def test_steps_and_lineage_are_one_commit_that_happens_wholly_or_not_at_all(ledger):
     await ledger.begin(command())
     await ledger.plan("c1", b"plan", ["a"], [], at(1))
