@@ -50,11 +50,24 @@ class Answering:
         now = run.images.get(line.chain, line.before or line.expected)
         return Shown(now, line.change, await earlier_ids(emr, self._ledger, now))
 
-    def preview(self, plan: Plan, form: Form) -> Answer:
+    async def preview(self, emr: Emr, plan: Plan, form: Form) -> Answer:
         """What would have been answered: nothing was written."""
         renamed = {s.chain for _, s in plan.steps() if isinstance(s, Create) or (isinstance(s, Change) and s.new_id)}
-        foreseen = [_foreseen(line, new_id=line.chain in renamed) for line in plan.lines]
+        foreseen = [await self._foreseen(emr, line, new_id=line.chain in renamed) for line in plan.lines]
         return self._told(foreseen, form, dry_run=True)
+
+    async def _foreseen(self, emr: Emr, line: Line, *, new_id: bool) -> Shown:
+        """`new_id`: only the EMR can say what it will be called."""
+        expected, before = line.expected, line.before
+        if before is None:
+            return Shown(expected, line.change)
+        if line.change == "cancelled" and before.code_to_cancel:
+            # The EMR will ask for a code, under an id that only it can make.
+            return Shown(replace(before, id="", status=Status.AWAITING), "kept")
+        earlier = await earlier_ids(emr, self._ledger, before)
+        if new_id:
+            return Shown(replace(expected, id=""), line.change, (*earlier, before.id))
+        return Shown(expected, line.change, earlier)
 
     def _told(self, shown: list[Shown], form: Form, *, dry_run: bool = False) -> Answer:
         outcome = Outcome(tuple(sorted(shown, key=_place)), form.single, form.created)
@@ -85,15 +98,6 @@ class Answering:
 def _place(shown: Shown) -> tuple[bool, tuple[float, float]]:
     """First the ones that stand, in order of start, then the cancelled ones."""
     return (shown.change == "cancelled", shown.appointment.span.key)
-
-
-def _foreseen(line: Line, *, new_id: bool) -> Shown:
-    """`new_id`: only the EMR can say what it will be called."""
-    expected, before = line.expected, line.before
-    if line.change == "cancelled" and before is not None and before.code_to_cancel:
-        # The EMR will ask for a code, under an id that only it can make.
-        return Shown(replace(before, id="", status=Status.AWAITING), "kept")
-    return Shown(replace(expected, id="") if new_id else expected, line.change)
 
 
 def gives_new_ids(emr: Emr) -> bool:

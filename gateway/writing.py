@@ -262,7 +262,7 @@ class Writing:
         with meter() as spent:
             circumstances = replace(work.circumstances, expected_plan=None)
             made = await self._planned(replace(work, circumstances=circumstances), None)
-        answer = self._answering.preview(made, work.form)
+        answer = await self._answering.preview(work.account.emr, made, work.form)
         extra = (("x-dry-run", "true"), ("x-plan", self._answering.digest(made)), ("x-emr-calls", str(spent.calls)))
         return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
 

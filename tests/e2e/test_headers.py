@@ -212,6 +212,19 @@ async def test_a_dry_run_tells_the_answer_and_writes_nothing(each):
     assert seen(real.json()) == seen(dry.json())
     new_id = real.json()["id"] != one["id"]
     assert dry.json()["id"] == (None if new_id else one["id"])
+    assert dry.json()["previous_ids"] == real.json()["previous_ids"] == [one["id"]] * new_id
+
+
+@on_every
+async def test_a_dry_run_tells_the_ids_that_an_appointment_will_have_had(each):
+    (one,) = await each.booked(1)
+    second = await each.patch(one["id"], **span(at(11, 9), at(11, 9, 30)))
+    for body in (span(at(12, 9), at(12, 9, 30)), {"comment": "Stays"}, {"status": "cancelled"}):
+        dry = await sent(each, second["id"], body, dry_run="true")
+        real = await sent(each, second["id"], body)
+        assert dry.json()["previous_ids"] == real.json()["previous_ids"]
+    names = [one["id"], second["id"]]
+    assert real.json()["previous_ids"] == (names if one["id"] != second["id"] else [])
 
 
 async def test_a_dry_run_of_a_booking_has_no_id_yet(api):

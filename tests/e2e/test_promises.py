@@ -95,6 +95,7 @@ async def test_a_dry_run_writes_nothing_and_foresees_the_answer(each):
     assert real.status_code == 200
     told = [(a["change"], a["start"], a["end"], a["comment"], a["status"]) for a in dry.json()]
     assert told == [(a["change"], a["start"], a["end"], a["comment"], a["status"]) for a in real.json()]
+    assert [a["previous_ids"] for a in dry.json()] == [a["previous_ids"] for a in real.json()]
     renamed = ("new-id", "no-move", "windows-new-id")
     unknown = [a["change"] for a in dry.json() if a["id"] is None]
     assert unknown == (["moved", "moved", "created"] if each.emr in renamed else ["created"])
