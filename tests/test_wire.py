@@ -512,6 +512,15 @@ def test_unsettled_are_the_steps_that_can_still_end_either_way(state, steps, uns
     assert told["steps"][0]["appointment_id"] is None
 
 
+def test_what_the_emr_stored_otherwise_is_unsettled_until_somebody_has_seen_to_it():
+    rows = (
+        StepRow(0, StepState.DONE, "cancel", b'{"appointment_id": "a-1", "deviates": true}'),
+        StepRow(1, StepState.DONE, "cancel", b'{"appointment_id": "a-2", "deviates": false}'),
+    )
+    told = json.loads(render_command(command_row(state=State.NEEDS_ATTENTION, steps=rows)).body)
+    assert told["unsettled"] == [{"action": "cancel", "appointment_id": "a-1", "state": "done"}]
+
+
 def test_an_answer_without_a_body_is_told_as_null():
     told = json.loads(render_command(command_row(answer=Answer(202, b""))).body)
     assert told["answer"] == {"status": 202, "body": None}

@@ -86,9 +86,10 @@ def load(payload: bytes) -> Stored:
     return stored
 
 
-def dump_receipt(receipt: Receipt, appointment_id: str | None) -> bytes:
+def dump_receipt(receipt: Receipt, appointment_id: str | None, *, deviates: bool = False) -> bytes:
+    """`deviates`: the EMR stored something else than it was asked to."""
     body = json.loads(_RECEIPT.dump_json(receipt))
-    return json.dumps({"receipt": body, "appointment_id": appointment_id}).encode()
+    return json.dumps({"receipt": body, "appointment_id": appointment_id, "deviates": deviates}).encode()
 
 
 def dump_id(appointment_id: str | None) -> bytes:

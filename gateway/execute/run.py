@@ -308,7 +308,7 @@ class Run:
         if at.error is not None and at.state is not StepState.DONE:
             payload = codec.dump_failure(at.error, at.appointment_id)
         elif at.receipt is not None:
-            payload = codec.dump_receipt(at.receipt, at.appointment_id)
+            payload = codec.dump_receipt(at.receipt, at.appointment_id, deviates=at.error is not None)
         return StepRow(n, at.state, at.step.kind, payload, clock() if at.state is StepState.ATTEMPTING else None)
 
     def _partial(self, failed: GatewayError) -> GatewayError:

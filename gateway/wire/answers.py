@@ -178,7 +178,9 @@ class Command(_Answer):
     updated_at: str = Field(json_schema_extra=_TIME)
     answer: CommandAnswer | None
     steps: list[CommandStep]
-    unsettled: list[CommandStep] = Field(description="The steps that can still end this way or that.")
+    unsettled: list[CommandStep] = Field(
+        description="The steps that can still end this way or that, and those of which the EMR stored something else."
+    )
 
 
 class ErrorItem(_Answer):

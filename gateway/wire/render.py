@@ -136,17 +136,22 @@ def _answer(answer: Answer | None) -> answers.CommandAnswer | None:
 
 
 def _step(step: StepRow) -> answers.CommandStep:
-    payload = json.loads(step.payload) if step.payload else {}
-    id = payload.get("appointment_id")
+    id = _noted(step).get("appointment_id")
     return answers.CommandStep(action=step.action, appointment_id=_text(id), state=step.state)
 
 
+def _noted(step: StepRow) -> dict[str, Any]:
+    noted: dict[str, Any] = json.loads(step.payload) if step.payload else {}
+    return noted
+
+
 def _unsettled(row: CommandRow) -> Sequence[StepRow]:
-    """While a command runs: the steps not yet done. While it is being undone: also those that still stand."""
+    """While a command runs: the steps not yet done, and those of which the EMR stored something else. While it is being
+    undone: also those that still stand."""
     if row.state.settled:
         return ()
     backwards = row.state is not State.RUNNING and any(
         step.state in (StepState.UNDOING, StepState.UNDONE, StepState.LEFT) for step in row.steps
     )
     settled = (StepState.UNDONE,) if backwards else (StepState.DONE, StepState.UNDONE)
-    return [step for step in row.steps if step.state not in settled]
+    return [step for step in row.steps if step.state not in settled or _noted(step).get("deviates")]

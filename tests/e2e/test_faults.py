@@ -126,6 +126,7 @@ async def test_a_cancellation_that_stored_another_text_is_not_called_undone(api,
     assert answer.json()["code"] in ("EMR_DEVIATION", "PARTIALLY_APPLIED")
     command = await api.get(f"/api/commands/{answer.headers['x-command-id']}")
     assert command["state"] == "needs_attention"
+    assert [(s["action"], s["appointment_id"]) for s in command["unsettled"]] == [("cancel", one["id"])]
     assert command["id"] in [c["id"] for c in await api.get("/api/commands", state="unsettled")]
     now = await api.read(one["id"])
     assert (now["status"], now["comment"] != one["comment"]) == ("cancelled", True)
