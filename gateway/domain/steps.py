@@ -149,6 +149,12 @@ def revoked(appointment: Appointment) -> bool:
     return appointment.status is Status.CANCELLED
 
 
+def waits_for_code(step: Step) -> bool:
+    """A cancellation that changes nothing before the patient has said a code: that the appointment is as it was does
+    not show whether the EMR has taken it."""
+    return isinstance(step, Cancel) and step.before.code_to_cancel
+
+
 def utc_days(span: Span) -> tuple[str, ...]:
     """The UTC dates that a span touches, as ISO dates."""
     day: datetime = span.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

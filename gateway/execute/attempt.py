@@ -12,7 +12,17 @@ from gateway.domain.compare import deviations
 from gateway.domain.errors import Conflict, EmrDeviation, EmrFailed, GatewayError, OutcomeUnknown, Problem
 from gateway.domain.model import Appointment, Status
 from gateway.domain.questions import ReadCalendar
-from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
+from gateway.domain.steps import (
+    Cancel,
+    Change,
+    Confirm,
+    Create,
+    Discard,
+    MarkSlot,
+    Receipt,
+    Step,
+    waits_for_code,
+)
 from gateway.execute.failures import of_write
 from gateway.port import Emr, EmrError, MaybeDone, NotSent, Refused, Throttled
 
@@ -96,7 +106,7 @@ class Attempt:
             return Result("unknown", error=_unknown(path))
         if now is None or _as_before(step, now):
             failed = Problem("EMR_ERROR", "The EMR accepted the write and did not carry it out.", path)
-            return Result("failed", error=EmrFailed(problems=[failed]))
+            return _unchanged(step, EmrFailed(problems=[failed]))
         return self._compared(step, now, path)
 
     def _compared(self, step: Step, now: Appointment, path: str | None) -> Result:
@@ -127,8 +137,9 @@ class Attempt:
             try:
                 result = await self._seen(step, failure)
             except EmrError:
-                result = Result("unknown", error=_unknown(None))
-            if result.state in ("done", "left"):
+                result = Result("unknown", error=_unknown(_path(failure)))
+                continue
+            if result.state in ("done", "left") or waits_for_code(step):
                 return result
         return result
 
@@ -147,7 +158,7 @@ class Attempt:
             # It was made by this very step, and something else was stored in it.
             return self._compared(step, now, None)
         if _as_before(step, now):
-            return Result("failed", error=failure)
+            return _unchanged(step, failure)
         return Result("left", error=changed_meanwhile())
 
     async def _slot_seen(self, step: MarkSlot, failure: GatewayError) -> Result:
@@ -201,6 +212,17 @@ def _as_before(step: Step, now: Appointment) -> bool:
             return now.status == step.before.status or now.status is Status.AWAITING
         case _:
             return False
+
+
+def _unchanged(step: Step, failure: GatewayError) -> Result:
+    if not waits_for_code(step):
+        return Result("failed", error=failure)
+    details = "It is not known whether the EMR asks the patient for a code. Cancelling again tells."
+    return Result("unknown", error=OutcomeUnknown(problems=[Problem("OUTCOME_UNKNOWN", details, _path(failure))]))
+
+
+def _path(failure: GatewayError) -> str | None:
+    return failure.problems[0].path if failure.problems else None
 
 
 def _unknown(path: str | None) -> OutcomeUnknown:

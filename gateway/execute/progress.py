@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.domain.errors import GatewayError, PartiallyApplied, Problem
 from gateway.domain.model import Appointment, Status
-from gateway.domain.steps import Cancel, Change, Create, MarkSlot, Receipt, Step
+from gateway.domain.steps import Cancel, Change, Create, MarkSlot, Receipt, Step, waits_for_code
 from gateway.ledger import StepState
 
 
@@ -29,6 +29,16 @@ class Progress:
         """A cancellation that only waits for the patient's code: nothing has changed by it."""
         made = self.receipt.appointment if self.receipt else None
         return isinstance(self.step, Cancel) and made is not None and made.status is Status.AWAITING
+
+    @property
+    def maybe_waiting(self) -> bool:
+        """It waits for a code, or was never taken: no look at the appointment will ever tell."""
+        return self.state is StepState.ATTEMPTING and waits_for_code(self.step)
+
+    @property
+    def repeatable(self) -> bool:
+        """It was not executed, or asking for it twice is asking once."""
+        return self.state is StepState.FAILED or self.maybe_waiting
 
     @property
     def appointment_id(self) -> str | None:

@@ -179,7 +179,7 @@ class Run:
         return End(State.REPAIRING if missing else State.NEEDS_ATTENTION, self._partial(failed))
 
     async def _look_again(self) -> None:
-        refused = [n for n, at in enumerate(self.progress) if at.state is StepState.FAILED]
+        refused = [n for n, at in enumerate(self.progress) if at.repeatable]
         for n in refused:
             found = await again(self.emr, self.progress[n])
             if isinstance(found, Result):
@@ -192,7 +192,7 @@ class Run:
         """Not done yet, and everything before it that concerns the same appointment is."""
         at, chain = self.progress[n], base(self.progress[n].step.chain)
         earlier = [e for e in self.progress[:n] if base(e.step.chain) == chain]
-        return at.state in (StepState.PLANNED, StepState.FAILED) and all(e.state is StepState.DONE for e in earlier)
+        return (at.state is StepState.PLANNED or at.repeatable) and all(e.state is StepState.DONE for e in earlier)
 
     def _complete(self) -> bool:
         return all(at.state is StepState.DONE for at in self.progress)
@@ -206,8 +206,8 @@ class Run:
 
     async def _back(self, failed: GatewayError) -> End:
         """Undo all that is done, the last stage first. Nothing is called undone that is not."""
-        if any(at.state is StepState.ATTEMPTING for at in self.progress):
-            return End(State.REPAIRING, failed if len(self.progress) == 1 else self._partial(failed))
+        if any(at.state is StepState.ATTEMPTING and not at.maybe_waiting for at in self.progress):
+            return End(State.REPAIRING, self._open(failed))
         for indices in reversed(self._stages()):
             await self._undo_stage([n for n in indices if self._stands(self.progress[n]) and not self._in_use(n)])
         states = {at.state for at in self.progress}
@@ -215,8 +215,13 @@ class Run:
             return End(State.REPAIRING, self._partial(failed))
         if StepState.LEFT in states:
             return End(State.NEEDS_ATTENTION, self._partial(failed))
+        if StepState.ATTEMPTING in states:
+            return End(State.NEEDS_ATTENTION, self._open(failed))
         happened = StepState.UNDONE in states
         return End(State.UNDONE if happened else State.REFUSED, failed, self._sent, self._stale)
+
+    def _open(self, failed: GatewayError) -> GatewayError:
+        return failed if len(self.progress) == 1 else self._partial(failed)
 
     @staticmethod
     def _stands(at: Progress) -> bool:

@@ -97,8 +97,10 @@ CODES: dict[str, Text] = {
         "meanwhile is left to them.",
     ),
     "OUTCOME_UNKNOWN": Text(
-        "A write may or may not have reached the EMR, and the EMR can't be asked at the moment.",
-        "The gateway goes on asking. Watch GET /api/commands/{id}; don't repeat the write until it is settled.",
+        "A write may or may not have reached the EMR, and the EMR can't be asked at the moment; or the EMR asks the "
+        "patient for a code before it cancels, which nothing shows until the code comes.",
+        "The gateway goes on asking. Watch GET /api/commands/{id}; don't repeat the write until it is settled. Where a "
+        "code is asked for, cancel again: asking twice is asking once, and the answer has the id to confirm.",
     ),
     "EMR_UNAVAILABLE": Text(
         "The EMR can't be reached, is throttling, or has failed so often that it is left alone for a while; "

@@ -159,10 +159,43 @@ async def test_a_cancellation_that_never_arrived_waits_for_no_code(http):
         waiting = await api.book(span(at(10, 9), at(10, 9, 30), "D1"), healthcare_service_id="K2")
         before = await book(api)
         answer = await many(api, [waiting["id"]], {**CANCEL, "comment": "!drop"}, 502)
-        assert (answer["code"], [e["path"] for e in answer["errors"]]) == ("EMR_ERROR", ["ids/0"])
+        assert (answer["code"], [e["path"] for e in answer["errors"]]) == ("OUTCOME_UNKNOWN", ["ids/0"])
         assert await book(api) == before
 
     await on_each(http, scenario, "in-place", "new-id", "no-content", "slot-records")
+
+
+async def test_a_request_of_which_nobody_knows_stops_what_can_be_stopped_and_can_be_made_again(http):
+    async def scenario(api):
+        own = [*(await video(api, 1)), await api.book(span(at(10, 14), at(10, 14, 30), "D1"))]
+        before = await book(api)
+        answer = await many(api, ids(own), {**CANCEL, "comment": "!lost@1"}, 502)
+        assert code(answer) == ("PARTIALLY_APPLIED", [("OUTCOME_UNKNOWN", "ids/0")])
+        assert await book(api) == before
+        command = await api.get(f"/api/commands/{api.seen[-1].headers['x-command-id']}")
+        assert command["state"] == "needs_attention"
+        assert own[0]["id"] in [s["appointment_id"] for s in command["unsettled"]]
+        again = await cancel(api, *ids(own))
+        assert [a["status"] for a in again] == ["awaiting_confirmation", "cancelled"]
+        await api.patch(again[0]["id"], confirmation={"code": "123456"})
+        await agrees(api)
+
+    await on_each(http, scenario, "in-place", "slot-records", "async")
+
+
+async def test_once_another_is_cancelled_a_lost_request_is_made_again(http):
+    async def scenario(api):
+        own = [await api.book(span(at(10, 8), at(10, 8, 30), "D1")), *(await video(api, 1))]
+        answer = await cancel(api, *ids(own), comment="!lost@2")
+        assert [(a["change"], a["status"]) for a in answer] == [
+            ("kept", "awaiting_confirmation"),
+            ("cancelled", "cancelled"),
+        ]
+        await api.patch(answer[0]["id"], confirmation={"code": "123456"})
+        assert [(await api.read(a["id"]))["status"] for a in own] == ["cancelled"] * 2
+        await agrees(api)
+
+    await on_each(http, scenario, "in-place", "slot-records", "async")
 
 
 async def test_the_first_to_be_refused_leaves_all_as_they_were(http, staff):

@@ -182,6 +182,19 @@ async def test_a_surplus_that_asks_for_a_code_stands_until_the_code_comes(http):
     await on_each(http, scenario)
 
 
+async def test_a_surplus_whose_request_is_lost_leaves_all_where_they_were(http):
+    async def scenario(api):
+        own = await video(api, 2)
+        # The move bears the comment first, and the request after it.
+        body = {**span(at(10, 13), at(10, 13, 30)), "comment": "!lost@2"}
+        answer = await many(api, ids(own), body, 502)
+        assert (answer["code"], failing(answer)) == ("PARTIALLY_APPLIED", [("OUTCOME_UNKNOWN", "ids/1")])
+        assert [told(await api.read(a["id"])) for a in own] == [told(a) for a in own]
+        await agrees(api)
+
+    await on_each(http, scenario, "in-place", "new-id", "slot-records")
+
+
 async def test_nobody_is_put_onto_the_time_of_a_surplus_that_waits(http):
     async def scenario(api):
         """Where the first fits could only be had over its time, the fit without it is taken, or there is none."""
