@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -55,6 +55,7 @@ class Reading:
         await self._check_unit(emr, care_unit_id)
         if emr.capabilities.free_time == "none":
             raise _not_supported("This EMR does not tell its free time.")
+        _must_name(emr, {Kind.RESOURCE: resource_id, Kind.SERVICE: service_id, Kind.CARE_UNIT: care_unit_id})
         try:
             free = await emr.free_time(FindFreeTime(span, resource_id, service_id, care_unit_id))
         except Refused as error:
@@ -122,6 +123,23 @@ def _within(free: FreeTime, span: Span) -> list[Slot]:
         for s in free.slots
     ]
     return [s for s in cut if s.span.key[0] < s.span.key[1]]
+
+
+NAMED = {
+    Kind.RESOURCE: "query/resource_id",
+    Kind.SERVICE: "query/healthcare_service_id",
+    Kind.CARE_UNIT: "care_unit_id",
+}
+
+
+def _must_name(emr: Emr, given: Mapping[Kind, str | None]) -> None:
+    problems = [
+        Problem("MISSING_REQUIRED_FIELD", "This EMR tells free time only by it.", NAMED[kind])
+        for kind, id in given.items()
+        if id is None and kind in emr.capabilities.free_time_by
+    ]
+    if problems:
+        raise BadRequest(problems=problems)
 
 
 def _not_supported(details: str) -> BadRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.domain.model import Entry, Status
+from gateway.domain.model import Entry, Kind, Status
 from gateway.port import Emr, Receipt
 from gateway.testing import World
 from tests import lying
@@ -228,7 +228,11 @@ FREE_TIME = {
     ),
     "offers nothing to who names no service": Liar(
         offering(lambda free, w: free if w.healthcare_service_id else replace(free, slots=())),
-        "free_time_needs_no_service_and_no_care_unit",
+        "free_time_needs_no_more_to_be_named_than_is_claimed",
+    ),
+    "offers whatever is named": Liar(
+        claiming(free_time_by=frozenset({Kind.SERVICE})),
+        "free_time_is_not_told_where_what_it_is_asked_by_is_left_out",
     ),
     "offers slots as windows": Liar(
         offering(lambda free, _: replace(free, shape="windows")), "what_is_free_is_offered"

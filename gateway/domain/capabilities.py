@@ -35,6 +35,8 @@ class Capabilities:
     """It can list appointments of a resource or patient (`Emr.calendar`)."""
     free_time: Literal["slots", "windows", "none"] = "none"
     """The shape in which it offers free time (`Emr.free_time`)."""
+    free_time_by: frozenset[Kind] = frozenset()
+    """What must be named for it to be asked: a resource, a service, a care unit."""
     own_time_shown: bool = False
     """Asked to ignore appointments, `free_time` shows their slots as free. Else the gateway adds their time itself."""
 

@@ -36,6 +36,7 @@ CLAIMS: dict[str, Claim] = {
     "directories": lambda can: bool(can.directories),
     "lists": lambda can: can.lists,
     "free_time": lambda can: can.free_time != "none",
+    "free_time_by": lambda can: can.free_time != "none" and bool(can.free_time_by),
     "own_time_shown": lambda can: can.own_time_shown,
     "move": lambda can: can.move != "none",
     "reassign": lambda can: can.reassign != "none",

@@ -231,11 +231,16 @@ class Practice:
         """An appointment that stands: made by the account, or by the staff where the account can't."""
         span = self.openings[opening] if isinstance(opening, int) else opening
         if self.can.create:
-            return await self.carry_out(await self.creation(span, on, comment=comment))
+            return await self._confirmed(await self.carry_out(await self.creation(span, on, comment=comment)))
         booking = self.need(self.world.book_directly, "book_directly", "does anything with an appointment")
         made = await self.there(await booking(span, self.resource(on)))
         self._known.add(made.id)
         return made if comment is None else await self.write(await self.changing(made, comment=comment))
+
+    async def _confirmed(self, made: Appointment) -> Appointment:
+        """Some accounts hold what they book until it is confirmed."""
+        held = self.can.confirm == "flag" and made.status is Status.AWAITING
+        return await self.write(Confirm(chain=made.id, before=made)) if held else made
 
     async def unconfirmed(self, opening: int = 0, on: int = 0) -> Appointment:
         """An appointment that waits for its confirmation."""
@@ -246,8 +251,13 @@ class Practice:
             making = self.need(self.world.make_unconfirmed, "make_unconfirmed", "confirms what waits for it")
             made = await self.there(await making(span, self.resource(on)))
         self._known.add(made.id)
-        assert made.status is Status.AWAITING, "what should wait for its confirmation does not"
+        assert self.waits(made), "what should wait for its confirmation does not"
         return made
+
+    def waits(self, made: Appointment) -> bool:
+        """For its confirmation: some EMRs book at once, and ask the patient afterwards."""
+        asked = self.can.confirm == "flag" and made.status is Status.BOOKED and made.confirmed is False
+        return made.status is Status.AWAITING or asked
 
     async def cancelled(self, made: Appointment) -> Appointment:
         return await self.carry_out(Cancel(chain=made.id, before=made))

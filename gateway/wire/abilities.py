@@ -95,6 +95,7 @@ def _facts(can: Capabilities) -> answers.Facts:
     return answers.Facts(
         slot_check=can.slot_check,
         free_time=can.free_time,
+        free_time_by=sorted(can.free_time_by),
         slots_per_appointment=can.slots_per_appointment,
         ids_stable=can.move == "in_place" and can.reassign == "in_place",
         version_check=can.version_check,

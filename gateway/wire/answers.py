@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from gateway.domain.capabilities import Notifies, SlotCheck, Support
-from gateway.domain.model import Status
+from gateway.domain.model import Kind, Status
 from gateway.domain.steps import Chained
 from gateway.ledger import State, StepState
 
@@ -109,6 +109,7 @@ class Facts(_Answer):
 
     slot_check: SlotCheck = Field(description="When free time is checked: before the write, after it, or never.")
     free_time: Literal["slots", "windows", "none"] = Field(description="The shape of its free time.")
+    free_time_by: list[Kind] = Field(description="What must be named for its free time to be told.")
     slots_per_appointment: Literal["one", "many"] = Field(description="How many slots an appointment may take.")
     ids_stable: bool = Field(description="`false`: a moved appointment gets a new id (the old one goes on working).")
     version_check: bool = Field(description="The EMR itself refuses a write over what somebody else has changed.")

@@ -45,12 +45,12 @@ def declared(settings: Settings, differences: Mapping[str, Any]) -> Capabilities
     return replace(FULL, late_write_s=settings.late_write_s, **told)
 
 
-def narrowed(can: Capabilities, statement: Mapping[str, Any]) -> Capabilities:
+def narrowed(can: Capabilities, statement: Mapping[str, Any], *, changes_by: str = "patch") -> Capabilities:
     """Less what the statement clearly leaves out. One that does not go into detail leaves out nothing."""
     formats = statement.get("patchFormat")
     patches = not formats or JSON_PATCH in formats
     told = _interactions(statement)
-    if not patches or not _may(told, "Appointment", "patch"):
+    if not (patches or changes_by != "patch") or not _may(told, "Appointment", changes_by):
         can = _unchangeable(can)
     if not _may(told, "Appointment", "create"):
         can = replace(can, create=False)

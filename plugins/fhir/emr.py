@@ -108,7 +108,7 @@ class FhirEmr(Emr):
     async def probe(self) -> Capabilities:
         """The statement needs no credentials; to see a slot does, and it can be tried whether versions are heeded."""
         statement = await self._http.read("/metadata", _body)
-        can = narrowed(self.capabilities, statement)
+        can = narrowed(self.capabilities, statement, changes_by=self._speaks.changes_by)
         place, params = self._speaks.proof
         shown = await self._http.read(place, _body, params=params)
         for entry in (shown.get("entry") or ())[:1] if can.slot_records and self._speaks.tries_lock else ():
@@ -138,6 +138,8 @@ class FhirEmr(Emr):
         return await self._send(await self._speaks.create(step), step)
 
     async def mark_slot(self, step: MarkSlot) -> Receipt:
+        if not self.capabilities.slot_records:
+            raise Refused("unsupported")
         id, version = step.slot.id, step.slot.version
         if id is None or not words.is_id(id):
             raise Refused("invalid", "not a slot record")

@@ -62,6 +62,9 @@ TELLING = {
 """The codes that say more than the status with which they come."""
 
 
+CONDITIONS = {"if-match", "if-unmodified-since", "if-none-exist"}
+
+
 def problem(response: httpx.Response) -> EmrError | None:
     """What an error status means; `None` where FHIR says nothing about it beyond HTTP."""
     status = response.status_code
@@ -72,6 +75,8 @@ def problem(response: httpx.Response) -> EmrError | None:
     if code in LATER:
         return Throttled("busy", emr_code=code)
     reason: Any = BY_CODE[code] if code in TELLING.get(status, ()) else BY_STATUS[status]
+    if status == 412 and reason == "stale" and not CONDITIONS & response.request.headers.keys():
+        reason = "invalid"  # it wants a condition, and there was none that could be stale
     if status == 409 and reason == "stale" and _about_slot(issue, response):
         reason = "taken"
     return Refused(reason, emr_code=code)
@@ -98,8 +103,17 @@ def resource(response: httpx.Response) -> Mapping[str, Any] | None:
     return None
 
 
+def returned(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The resource that an operation answers with, bare or as its parameter `return`."""
+    if body.get("resourceType") != "Parameters":
+        return body
+    found: Mapping[str, Any] = next(p["resource"] for p in body["parameter"] if p.get("name") == "return")
+    return found
+
+
 def appointment_in(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The appointment itself, or the one in the answer to a transaction or operation."""
+    body = returned(body)
     if body["resourceType"] != "Bundle":
         return body
     shown = [entry.get("resource") or {} for entry in body.get("entry") or ()]

@@ -58,6 +58,10 @@ class Settings(BaseModel):
     care_units: Literal["Location", "none"] = "Location"
     services: Literal["HealthcareService", "serviceType"] = "HealthcareService"
     """Whether a healthcare service is a participant, or a coding of `Appointment.serviceType`."""
+    holds: bool = False
+    """Medplum: a booking is held (`$hold`) and stands once it is confirmed. A hold never ends by itself."""
+    slot_minutes: int = Field(default=20, ge=1, le=24 * 60)
+    """Canvas: how long the slots are that are listed; an appointment that is moved asks for slots of its own length."""
     marks_slots: bool = True
     """The gateway takes and gives back Slots. `False`: the server does it with the appointment."""
     cancel_reason_system: str = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
@@ -81,6 +85,8 @@ class Settings(BaseModel):
             SmartBackend(self.base_url, "", self.private_key, "")  # an unusable key is told at once
         if self.care_units == "Location" and "Location" in self.resources:
             raise ValueError('a Location is either the resource or the care unit: set care_units = "none"')
+        if self.holds and self.dialect != "medplum":
+            raise ValueError('holds = true needs dialect = "medplum"')
         services = {"millennium": "serviceType", "medplum": "HealthcareService"}.get(self.dialect, self.services)
         if services != self.services:
             raise ValueError(f'dialect = {self.dialect} needs services = "{services}"')

@@ -86,6 +86,10 @@ def bears(body: Json, system: str, value: str) -> bool:
     return any(i.get("system") == system and i.get("value") == value for i in body.get("identifier") or ())
 
 
+def extensions(body: Json) -> Sequence[Json]:
+    return tuple(body.get("extension") or ())
+
+
 # -- codings ----------------------------------------------------------------------------------------------------------
 
 
@@ -162,10 +166,13 @@ def standing(one: Appointment) -> bool:
 
 
 def slot(body: Json, settings: Settings) -> Slot:
+    """Some slots say themselves where they are, by an extension that refers to a Location."""
     expect(body, "Slot")
+    named = [local(str((e.get("valueReference") or {}).get("reference")), settings.base_url) for e in extensions(body)]
     return Slot(
         start=instant(body["start"], settings),
         end=instant(body["end"], settings),
+        care_unit_id=unit_of(named, settings),
         id=str(body["id"]),
         version=version_of(body),
         native={"status": body["status"]},
@@ -175,7 +182,8 @@ def slot(body: Json, settings: Settings) -> Slot:
 def placed(one: Slot, schedule: Json | None, settings: Settings) -> Slot:
     """A slot with the resource and care unit that its schedule (if it is known) says."""
     references = actors(schedule or {}, settings, "actor")
-    return replace(one, resource_id=resource_of(references, settings), care_unit_id=unit_of(references, settings))
+    unit = unit_of(references, settings) or one.care_unit_id
+    return replace(one, resource_id=resource_of(references, settings), care_unit_id=unit)
 
 
 def fits(body: Json, schedule: Json | None, service: str | None, codes: Sequence[str], settings: Settings) -> bool:

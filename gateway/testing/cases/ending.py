@@ -108,7 +108,7 @@ class EndingCases:
         code = at.codes().right if at.can.confirm == "code" else None
         made = await at.unconfirmed()
         await refused(at.send(confirming(at.nobody(made), code)), "not_found")
-        assert (await at.there(made.id)).status is Status.AWAITING
+        assert at.waits(await at.there(made.id))
 
     @case("confirmed_flag")
     async def test_it_tells_whether_it_was_confirmed(self, at: Practice) -> None:

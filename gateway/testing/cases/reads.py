@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import timedelta
 
 from gateway.domain.model import Kind, Span, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.port import Refused
+from gateway.testing.cases.refused import refused
 from gateway.testing.claims import case
 from gateway.testing.practice import Practice
 
@@ -84,10 +86,14 @@ class ReadCases:
                 await at.expect(opening, on, free=True)
 
     @case("free_time")
-    async def test_free_time_needs_no_service_and_no_care_unit(self, at: Practice) -> None:
-        asked = FindFreeTime(at.day, at.resource(0))
-        found = await at.emr.free_time(asked)
+    async def test_free_time_needs_no_more_to_be_named_than_is_claimed(self, at: Practice) -> None:
+        found = await at.emr.free_time(_asking(at, at.can.free_time_by | {Kind.RESOURCE}))
         assert any(slot.span.overlaps(at.openings[0]) for slot in found.slots)
+
+    @case("free_time_by")
+    async def test_free_time_is_not_told_where_what_it_is_asked_by_is_left_out(self, at: Practice) -> None:
+        for kind in sorted(at.can.free_time_by):
+            await refused(at.emr.free_time(_asking(at, at.can.free_time_by - {kind})), "unsupported")
 
     @case("directories")
     async def test_directories_list_and_look_up(self, at: Practice) -> None:
@@ -105,3 +111,12 @@ class ReadCases:
                 assert found is not None, f"an entry of {kind} is not found"
                 assert found in listed, f"an entry of {kind} is looked up, and not listed as such"
             assert await at.emr.look_up(kind, at.world.unknown_id) is None
+
+
+def _asking(at: Practice, named: Set[Kind]) -> FindFreeTime:
+    return FindFreeTime(
+        at.day,
+        at.resource(0) if Kind.RESOURCE in named else None,
+        at.world.healthcare_service_id if Kind.SERVICE in named else None,
+        at.world.care_unit_id if Kind.CARE_UNIT in named else None,
+    )

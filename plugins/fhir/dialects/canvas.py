@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from math import ceil
 from typing import Any, ClassVar
 
 from gateway.plugin import (
@@ -22,7 +24,7 @@ from gateway.plugin import (
 )
 from plugins.fhir import words
 from plugins.fhir.dialects.standard import Params, Reason, Sending, Standard, Written
-from plugins.fhir.patches import checked
+from plugins.fhir.patches import checked, minutes
 from plugins.fhir.search import page
 from plugins.fhir.words import Json
 
@@ -30,6 +32,7 @@ from plugins.fhir.words import Json
 class Canvas(Standard):
     differences: ClassVar[Mapping[str, Any]] = {
         "directories": frozenset({Kind.PATIENT, Kind.CARE_UNIT, Kind.RESOURCE}),
+        "free_time_by": frozenset({Kind.RESOURCE, Kind.CARE_UNIT}),
         "own_time_shown": False,
         "slot_records": False,
         "create": False,
@@ -41,6 +44,7 @@ class Canvas(Standard):
         "version_check": False,
     }
     tries_lock = False
+    changes_by = "update"
     proof: ClassVar[tuple[str, Params]] = ("/Appointment", [("_count", "1")])
 
     # -- reads -------------------------------------------------------------------------------------------------
@@ -50,11 +54,11 @@ class Canvas(Standard):
         if read is None:
             return None
         places = [words.local(str(p.get("reference") or ""), self.settings.base_url) for p in _supporting(body)]
-        kept = {key: body[key] for key in ("start", "end", "supportingInformation") if key in body}
+        kept = {key: body[key] for key in ("start", "end", "supportingInformation", "contained") if key in body}
         return replace(
             read,
             comment=None,
-            version=(body.get("meta") or {}).get("lastUpdated"),
+            version=_changed_at(body),
             care_unit_id=words.unit_of(places, self.settings),
             native={**read.native, **kept},
         )
@@ -71,15 +75,28 @@ class Canvas(Standard):
         place = words.split(wanted.resource_id or "", ("Practitioner",))
         if place is None or wanted.care_unit_id is None:
             raise Refused("unsupported", "slots are looked for by a practitioner and a care unit")
+        schedule = f"Location.{wanted.care_unit_id}-Staff.{place[1]}"
+        asked = (self._of_length(wanted, schedule, minutes) for minutes in self._lengths(wanted))
+        found = {slot.span.key: slot for some in await asyncio.gather(*asked) for slot in some}
+        return FreeTime("slots", tuple(found[key] for key in sorted(found)))
+
+    def _lengths(self, wanted: FindFreeTime) -> list[int]:
+        """Of the slots, in minutes: as long as what is to be placed, or as the account says."""
+        placing = [a.span for a in wanted.ignoring]
+        if placing and wanted.span.length <= timedelta(hours=self.settings.longest_h):
+            placing.append(wanted.span)
+        return sorted({minutes(span) for span in placing}) or [self.settings.slot_minutes]
+
+    async def _of_length(self, wanted: FindFreeTime, schedule: str, length: int) -> list[Slot]:
         params: Params = [
-            ("schedule", f"Location.{wanted.care_unit_id}-Staff.{place[1]}"),
+            ("schedule", schedule),
             ("start", words.said(wanted.span.start)),
             ("end", words.said(wanted.span.end)),
+            ("duration", length),
         ]
         bundle = await self.http.read("/Slot", page, params=params)
         free = (self._slot(entry["resource"], wanted) for entry in bundle.get("entry") or ())
-        begins = sorted(free, key=lambda slot: slot.span.key)
-        return FreeTime("slots", tuple(slot for slot in begins if slot.span.overlaps(wanted.span)))
+        return [slot for slot in free if slot.span.overlaps(wanted.span)]
 
     def _slot(self, body: Json, wanted: FindFreeTime) -> Slot:
         words.expect(body, "Slot")
@@ -87,8 +104,12 @@ class Canvas(Standard):
         return Slot(start, end, wanted.resource_id, wanted.healthcare_service_id, wanted.care_unit_id)
 
     async def retold(self, no: Refused, step: Written) -> Reason | None:
-        """A time that is taken is told as a value that is wrong."""
-        return "taken" if no.reason == "invalid" and isinstance(step, Change) else None
+        """A time that is taken is told as a rule like any other: it is looked at."""
+        if no.reason not in ("rule", "invalid") or not isinstance(step, Change):
+            return None
+        span, resource_id = step.span or step.before.span, step.resource_id or step.before.resource_id
+        there = await self.listed(ReadCalendar(span, resource_id=resource_id))
+        return "taken" if any(a.id != step.before.id and words.standing(a) for a in there) else None
 
     # -- writes ------------------------------------------------------------------------------------------------
 
@@ -119,14 +140,32 @@ class Canvas(Standard):
 
 def _putting(before: Appointment, told: Mapping[str, Any]) -> Sending:
     """What an update can't do without, and what it changes; what is left out keeps its value."""
-    kept = {key: before.native[key] for key in ("status", "supportingInformation", "start", "end")}
-    people = [{"actor": p["actor"], "status": "accepted"} for p in _participants(before)]
+    kept = {key: before.native[key] for key in ("status", "start", "end")} | _surroundings(before.native)
+    people = [{"actor": {"reference": p["actor"]["reference"]}, "status": "accepted"} for p in _participants(before)]
     body = {"resourceType": "Appointment", "id": before.id, **kept, "participant": people, **told}
     condition = {}
     if before.version is not None:
-        changed = datetime.fromisoformat(before.version)
-        condition = {"If-Unmodified-Since": format_datetime(changed.astimezone(UTC), usegmt=True)}
+        # Of a part of a second nothing can be said: rounded down, it would be before the change itself.
+        changed = datetime.fromtimestamp(ceil(datetime.fromisoformat(before.version).timestamp()), UTC)
+        condition = {"If-Unmodified-Since": format_datetime(changed, usegmt=True)}
     return Sending(method="PUT", path=f"/Appointment/{before.id}", body=body, headers=condition)
+
+
+def _changed_at(body: Json) -> str | None:
+    """A date without an offset names no moment over which anything could be written."""
+    told = (body.get("meta") or {}).get("lastUpdated")
+    return None if told is None or datetime.fromisoformat(told).tzinfo is None else str(told)
+
+
+def _surroundings(native: Json) -> dict[str, Any]:
+    """The place, and the link to a video meeting, which would be another one if it were left out. What else an
+    appointment refers to can't be written."""
+    references = [str(one.get("reference") or "") for one in _supporting(native)]
+    written = [r for r in references if r.startswith(("Location/", "#"))]
+    told: dict[str, Any] = {"supportingInformation": [{"reference": r} for r in written]}
+    if any(r.startswith("#") for r in written) and "contained" in native:
+        told["contained"] = native["contained"]
+    return told
 
 
 def _participants(before: Appointment) -> Sequence[Json]:

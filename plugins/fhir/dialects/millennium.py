@@ -14,6 +14,7 @@ from gateway.plugin import (
     Create,
     FindFreeTime,
     FreeTime,
+    Kind,
     ReadCalendar,
     Refused,
     Slot,
@@ -31,6 +32,7 @@ ACTORS = {"Practitioner": "practitioner", "Location": "location"}
 class Millennium(Standard):
     differences: ClassVar[Mapping[str, Any]] = {
         "directories": frozenset(),
+        "free_time_by": frozenset({Kind.SERVICE}),
         "slot_records": False,
         "slots_per_appointment": "one",
         "refuses_overlap": True,
@@ -47,7 +49,7 @@ class Millennium(Standard):
     def read(self, body: Json) -> Appointment | None:
         """A cancelled appointment's comment is that of the action."""
         read = super().read(body)
-        said = next((e.get("valueString") for e in body.get("extension", ()) if e.get("url") == ACTION_COMMENT), None)
+        said = next((e.get("valueString") for e in words.extensions(body) if e.get("url") == ACTION_COMMENT), None)
         return replace(read, comment=said) if read is not None and said and body["status"] == "cancelled" else read
 
     def calendar(self, wanted: ReadCalendar) -> Params | None:
@@ -111,8 +113,8 @@ class Millennium(Standard):
         return patching(step.before, ops)
 
     async def confirm(self, step: Confirm) -> Sending:
-        if step.before.native.get("status") != "booked":
-            raise Refused("state", "only what is booked can be confirmed")
+        if step.before.native.get("status") != "booked" or step.before.confirmed:
+            raise Refused("state", "only what is booked and not confirmed can be confirmed")
         return patching(step.before, [instead("/patient-status", "accepted")])
 
     async def create(self, step: Create) -> Sending:

@@ -29,7 +29,7 @@ from plugins.fhir.words import Json
 FHIR_JSON = "application/fhir+json"
 Params = list[tuple[str, str | int | float | bool | None]]
 
-Reason = Literal["taken", "state"]
+Reason = Literal["taken", "state", "stale"]
 Written = Change | Cancel | Confirm | Discard | Create
 
 
@@ -51,6 +51,8 @@ class Standard:
     """Of the capabilities."""
     tries_lock: ClassVar[bool] = True
     """Whether versions are heeded is not known, and can be tried."""
+    changes_by: ClassVar[str] = "patch"
+    """The interaction without which nothing can be changed."""
     proof: ClassVar[tuple[str, Params]] = ("/Slot", [("status", "free"), ("_count", "1")])
     """A cheap search that the server allows."""
 

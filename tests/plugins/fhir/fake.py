@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
@@ -43,6 +43,7 @@ class FakeFhir:
     includes: bool = True
     links: bool = True
     most: int = 1000
+    versions: ClassVar[str] = "{}"
     store: Store = field(default_factory=dict)
     gone: set[tuple[str, str]] = field(default_factory=set)
     seen: list[Request] = field(default_factory=list)
@@ -64,8 +65,8 @@ class FakeFhir:
         """Store a resource as a new version, as another client of the server might."""
         held = self.store.setdefault(resource["resourceType"], {})
         before = held.get(resource["id"], {})
-        version = int(before.get("meta", {}).get("versionId", "0")) + 1
-        held[resource["id"]] = {**resource, "meta": {"versionId": str(version)}}
+        version = int(before.get("meta", {}).get("versionId", "0").rpartition("-")[2]) + 1
+        held[resource["id"]] = {**resource, "meta": {"versionId": self.versions.format(version)}}
         return held[resource["id"]]
 
     def get(self, kind: str, id: str) -> Resource:

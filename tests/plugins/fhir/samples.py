@@ -7,6 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("Europe/Stockholm")
+BEYOND = datetime(2027, 4, 6, 9, tzinfo=ZONE)
+"""On the other side of the change to summer time."""
 PEOPLE = ("Patient/p1", "Practitioner/d1", "Location/u1", "HealthcareService/h1")
 Resource = dict[str, Any]
 

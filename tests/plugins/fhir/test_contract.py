@@ -13,13 +13,12 @@ from gateway.plugin import Account, Door, Emr, Span
 from gateway.testing import EmrContract, World
 from plugins.fhir import Settings, emr_open, emr_vendor
 from tests.plugins.fhir.fake import FakeFhir
-from tests.plugins.fhir.samples import ZONE, appointment, clinic, participants, slot
+from tests.plugins.fhir.samples import BEYOND, ZONE, appointment, clinic, participants, slot
 
 OPENINGS = tuple(
     Span(start, start + timedelta(minutes=30))
     for start in (datetime(2027, 3, 2, hour, minute, tzinfo=ZONE) for hour in (10, 11) for minute in (0, 30))
 )
-BEYOND = datetime(2027, 4, 6, 9, tzinfo=ZONE)
 
 
 class Practice:

@@ -52,7 +52,7 @@ def answer(status: int, code: str | None, /, *, if_match: bool = False, **issue:
     ],
 )
 def test_an_outcome_means_one_refusal_and_only_its_code_is_passed_on(status, code, reason):
-    error = problem(answer(status, code))
+    error = problem(answer(status, code, if_match=status == 412))
     assert isinstance(error, Refused)
     assert (error.reason, error.emr_code) == (reason, code)
     assert SECRET not in str(error)
@@ -78,9 +78,15 @@ def test_what_fhir_says_nothing_more_about_is_left_to_http(status):
 
 
 def test_a_refusal_without_an_outcome_goes_by_its_status():
-    error = problem(answer(412, None))
+    error = problem(answer(412, None, if_match=True))
     assert isinstance(error, Refused)
     assert (error.reason, error.emr_code) == ("stale", None)
+
+
+def test_a_condition_that_was_not_sent_was_not_stale():
+    error = problem(answer(412, None))
+    assert isinstance(error, Refused)
+    assert error.reason == "invalid"
 
 
 @pytest.mark.parametrize("code", [SECRET, 7, None, "x" * 33])

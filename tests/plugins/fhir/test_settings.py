@@ -28,6 +28,8 @@ BASE = {"base_url": "https://fhir.example.org/r4"}
         {"resources": ["Patient"]},
         {"resources": ["Location"]},
         {"longest_h": 0},
+        {"slot_minutes": 0},
+        {"holds": True},
         {"unknown": 1},
     ],
 )

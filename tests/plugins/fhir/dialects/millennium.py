@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tests.plugins.fhir.fake import FakeFhir, Refusal, etag
-from tests.plugins.fhir.samples import at, participants, schedule, slot
+from tests.plugins.fhir.samples import BEYOND, at, participants, schedule, slot
 from tests.plugins.fhir.searching import Resource
 
+PLACE = "https://fhir-ehr.cerner.com/r4/StructureDefinition/scheduling-location"
+STANDARD = {"system": "http://snomed.info/sct", "code": "394576009"}
 SERVICE = {"system": "https://fhir.cerner.com/test/codeSet/14249", "code": "4047611"}
 ACTORS = ("patient", "practitioner", "location")
 SETTABLE = ("arrived", "checked-in", "cancelled", "booked", "fulfilled")
@@ -28,6 +30,16 @@ ALLOWED = {
 
 
 class FakeMillennium(FakeFhir):
+    async def asks_patient(self, span: Any, resource_id: str) -> str:
+        """The staff books, and the patient has yet to answer. → the appointment's id."""
+        who = resource_id.removeprefix("Practitioner/")
+        taken = self.get("Slot", f"{who}-{span.start:%H%M}")
+        patient = participants("tentative", ("Patient/p1",))
+        made: Resource = {"resourceType": "Appointment", "status": "booked", "participant": patient}
+        self._hold(made, [{"reference": f"Slot/{taken['id']}"}])
+        self.last_id += 1
+        return str(self.put({**made, "id": str(self.last_id)})["id"])
+
     def _dispatch(self, request: Request, raw: bytes) -> Response:
         if request.method in ("PUT", "DELETE"):
             raise Refusal(405, "not-supported")
@@ -44,6 +56,8 @@ class FakeMillennium(FakeFhir):
         elif kind == "Appointment":
             asked = [name for name in names if name in ("_id", *ACTORS)]
             fine = len(asked) == 1 and (asked == ["_id"] or starts == ["ge", "lt"])
+        elif kind == "Schedule":
+            fine = names.count("_id") == 1
         else:
             raise Refusal(403, "forbidden")
         if not fine:
@@ -57,10 +71,12 @@ class FakeMillennium(FakeFhir):
             found = [s for s in found if told.get("-location") in (None, self._place(s, "Location").get("id"))]
         return super()._page(kind, found, params)
 
-    def _place(self, body: Resource, kind: str) -> dict[str, str]:
-        actors = self.get("Schedule", body["schedule"]["reference"].split("/")[1])["actor"]
-        references = [a["reference"] for a in actors if a["reference"].startswith(kind)]
-        return {"id": references[0].split("/")[1], "reference": references[0]}
+    def _place(self, slot: Resource, kind: str) -> dict[str, str]:
+        """A schedule is of one resource; the slot itself says where it is."""
+        (actor,) = self.get("Schedule", slot["schedule"]["reference"].split("/")[1])["actor"]
+        (place,) = slot["extension"]
+        reference = {"Practitioner": actor, "Location": place["valueReference"]}[kind]["reference"]
+        return {"id": reference.split("/")[1], "reference": reference}
 
     # -- writes ------------------------------------------------------------------------------------------------
 
@@ -142,15 +158,16 @@ class FakeMillennium(FakeFhir):
 
 
 def clinic() -> list[Resource]:
-    """Two practitioners with half hours 08:00-12:00; d1 has the appointment a1 from 9:00."""
-    typed = {"serviceType": [{"coding": [SERVICE]}]}
+    """Two practitioners with half hours 08:00-12:00 and one later; d1 has the appointment a1 from 9:00."""
+    typed = {"serviceType": [{"coding": [SERVICE, STANDARD]}]}
+    placed = {**typed, "extension": [{"url": PLACE, "valueReference": {"reference": "Location/u1"}}]}
     half_hours = [at(hour, minute) for hour in range(8, 12) for minute in (0, 30)]
     first = at(9)
     return [
-        schedule("d1"),
-        schedule("d2"),
-        *(slot(who, when, **typed) for who in ("d1", "d2") for when in half_hours if (who, when) != ("d1", first)),
-        slot("d1", first, "busy", **typed),
+        *(schedule(who, actor=[{"reference": f"Practitioner/{who}"}]) for who in ("d1", "d2")),
+        *(slot(who, when, **placed) for who in ("d1", "d2") for when in half_hours if (who, when) != ("d1", first)),
+        slot("d1", first, "busy", **placed),
+        {**slot("d1", BEYOND, **placed), "id": "d1-beyond"},
         {
             "resourceType": "Appointment",
             "id": "a1",

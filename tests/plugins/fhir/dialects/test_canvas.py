@@ -21,8 +21,8 @@ from gateway.plugin import (
     Status,
 )
 from plugins.fhir import Settings, emr_open
-from tests.plugins.fhir.dialects.canvas import FakeCanvas, appointment
-from tests.plugins.fhir.fake import BASE
+from tests.plugins.fhir.dialects.canvas import FakeCanvas, appointment, clinic
+from tests.plugins.fhir.fake import BASE, outcome
 from tests.plugins.fhir.samples import at
 
 ANNA, BO = "Practitioner/d1", "Practitioner/d2"
@@ -31,7 +31,8 @@ ANNA, BO = "Practitioner/d1", "Practitioner/d2"
 @pytest.fixture
 def fake():
     fake = FakeCanvas()
-    fake.put(appointment())
+    for resource in (appointment(), *clinic()):
+        fake.put(resource)
     return fake
 
 
@@ -75,6 +76,26 @@ async def test_a_move_is_a_put_of_what_an_update_needs_over_the_date_that_was_re
     assert "appointmentType" in fake.get("Appointment", "a1")
 
 
+async def test_a_video_meeting_keeps_its_link_and_what_can_not_be_written_is_left_out(emr, fake):
+    meeting = {
+        "resourceType": "Endpoint",
+        "id": "appointment-meeting-endpoint-0",
+        "address": "https://meet.example.com/1",
+    }
+    around = [
+        {"reference": "Location/u1", "type": "Location"},
+        {"reference": "#appointment-meeting-endpoint-0", "type": "Endpoint"},
+        {"reference": "Encounter/e1", "type": "Encounter"},
+    ]
+    fake.put(appointment(contained=[meeting], supportingInformation=around))
+    before = await emr.appointment("a1")
+    assert before.care_unit_id == "u1"
+    await emr.cancel(Cancel(chain="a1", before=before))
+    body = last(fake)[1]
+    assert body["contained"] == [meeting]
+    assert [one["reference"] for one in body["supportingInformation"]] == [one["reference"] for one in around[:2]]
+
+
 async def test_a_cancellation_and_a_confirmation_set_the_status(emr, fake):
     fake.put(appointment(status="proposed"))
     await emr.confirm(Confirm(chain="a1", before=await emr.appointment("a1")))
@@ -110,12 +131,28 @@ async def test_what_was_changed_later_is_told_as_stale(emr, fake):
     assert fake.get("Appointment", "a1")["status"] == "booked"
 
 
-async def test_a_time_that_is_gone_is_told_as_taken(emr, fake):
-    fake.full = (at(10).isoformat(),)
-    before = await emr.appointment("a1")
+async def test_a_time_that_is_gone_is_told_as_taken_and_another_rule_as_a_rule(emr, fake):
+    fake.double_booking = False
+    before, span = await emr.appointment("a1"), Span(at(10), at(10, 30))
+    await fake.books(span, ANNA)
     with pytest.raises(Refused) as no:
-        await emr.change(Change(chain="a1", before=before, span=Span(at(10), at(10, 30))))
+        await emr.change(Change(chain="a1", before=before, span=span))
     assert no.value.reason == "taken"
+    fake.faults = [lambda _: outcome(422, "business-rule")]
+    with pytest.raises(Refused) as no:
+        await emr.change(Change(chain="a1", before=before, span=Span(at(11), at(11, 30))))
+    assert no.value.reason == "rule"
+
+
+async def test_a_part_of_a_second_is_no_change_meanwhile(emr, fake):
+    stored = fake.get("Appointment", "a1")
+    stored["meta"]["lastUpdated"] = "2027-03-01T08:01:00.250000+00:00"
+    await emr.cancel(Cancel(chain="a1", before=await emr.appointment("a1")))
+    assert last(fake)[0].headers["if-unmodified-since"] == "Mon, 01 Mar 2027 08:01:01 GMT"
+    stored = fake.put(appointment())
+    stored["meta"]["lastUpdated"] = "2027-03-01T08:01:00.250000"
+    await emr.cancel(Cancel(chain="a1", before=await emr.appointment("a1")))
+    assert "if-unmodified-since" not in last(fake)[0].headers
 
 
 async def test_a_cancellation_can_not_be_taken_back(emr, fake):
@@ -127,17 +164,31 @@ async def test_a_cancellation_can_not_be_taken_back(emr, fake):
 
 async def test_slots_are_asked_for_by_the_name_of_the_schedule_and_have_no_ids(emr, fake):
     found = await emr.free_time(FindFreeTime(Span(at(9), at(10)), ANNA, None, "u1"))
-    assert [(s.start, s.end, s.id, s.resource_id) for s in found.slots] == [
-        (at(9), at(9, 30), None, ANNA),
-        (at(9, 30), at(10), None, ANNA),
-    ]
+    assert [(s.start, s.end, s.id, s.resource_id) for s in found.slots] == [(at(9, 30), at(9, 50), None, ANNA)]
     assert fake.seen[-1].query_params.multi_items() == [
         ("schedule", "Location.u1-Staff.d1"),
         ("start", "2027-03-02T08:00:00Z"),
         ("end", "2027-03-02T09:00:00Z"),
+        ("duration", "20"),
     ]
     with pytest.raises(Refused):
         await emr.free_time(FindFreeTime(Span(at(9), at(10)), ANNA))
+
+
+async def test_slots_are_as_long_as_what_is_placed(emr, fake):
+    """The appointment as it is, and as long as the time is that it is to have."""
+    own = await emr.appointment("a1")
+    found = await emr.free_time(FindFreeTime(Span(at(10), at(11)), ANNA, None, "u1", (own,)))
+    assert sorted(r.query_params["duration"] for r in fake.seen if r.url.path.endswith("/Slot")) == ["30", "60"]
+    assert (at(10), at(11)) in [(s.start, s.end) for s in found.slots]
+    assert (at(10, 15), at(10, 45)) in [(s.start, s.end) for s in found.slots]
+    fake.seen.clear()
+    await emr.free_time(FindFreeTime(Span(at(8), at(8).replace(day=9)), ANNA, None, "u1", (own,)))
+    assert [r.query_params["duration"] for r in fake.seen] == ["30"]
+
+
+async def test_a_statement_without_patches_leaves_what_is_done_by_updates(emr):
+    assert await emr.probe() == emr.capabilities
 
 
 async def test_a_calendar_is_asked_for_by_the_practitioner(emr, fake):

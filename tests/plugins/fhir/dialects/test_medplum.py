@@ -10,7 +10,7 @@ import pytest
 from gateway.plugin import Account, Cancel, Change, Confirm, Create, Door, FindFreeTime, Refused, Slot, Span, Status
 from plugins.fhir import Settings, emr_open
 from tests.plugins.fhir.dialects.medplum import FakeMedplum, clinic
-from tests.plugins.fhir.fake import BASE
+from tests.plugins.fhir.fake import BASE, outcome
 from tests.plugins.fhir.samples import at
 
 ANNA, BO = "Practitioner/d1", "Practitioner/d2"
@@ -25,11 +25,16 @@ def fake():
 
 
 @pytest.fixture
-async def emr(fake):
+async def opened(fake):
     door = Door(httpx.ASGITransport(app=fake.app))
     told = {"base_url": BASE, "zone": "Europe/Stockholm", "dialect": "medplum", "care_units": "none"}
-    yield emr_open(Account("fhir", Settings.model_validate(told), door))
+    yield lambda **more: emr_open(Account("fhir", Settings.model_validate({**told, **more}), door))
     await door.aclose()
+
+
+@pytest.fixture
+def emr(opened):
+    return opened()
 
 
 async def free(emr, who, start, end, *ignoring):
@@ -100,6 +105,52 @@ async def test_a_move_can_be_taken_back_by_the_old_image(emr):
     assert (back.appointment.start, back.appointment.resource_id) == (at(9), ANNA)
 
 
+async def test_each_search_ignores_one_appointment(emr, fake):
+    other = {**fake.get("Appointment", "a1"), "id": "a2", "slot": [{"reference": "Slot/s2"}]}
+    fake.put({**fake.get("Slot", "s1"), "id": "s2", "start": at(9, 30).isoformat(), "end": at(10).isoformat()})
+    fake.put({**other, "start": at(9, 30).isoformat(), "end": at(10).isoformat()})
+    own = list((await emr.appointments(["a1", "a2"])).values())
+    assert [s.start for s in await free(emr, ANNA, at(9), at(10), *own)] == [at(9), at(9, 30)]
+    asked = [r.query_params.getlist("ignore-appointment") for r in fake.seen if r.url.path.endswith("$find")]
+    assert sorted(asked) == [["Appointment/a1"], ["Appointment/a2"]]
+    assert await free(emr, BO, at(9), at(9, 30), *own)
+    assert fake.seen[-1].query_params.getlist("ignore-appointment") == []
+
+
+async def test_the_service_is_the_one_that_the_service_type_refers_to(emr, fake):
+    assert (await emr.appointment("a1")).healthcare_service_id == "h1"
+    fake.put({**fake.get("Appointment", "a1"), "serviceType": [{"coding": [{"code": "visit"}]}]})
+    assert (await emr.appointment("a1")).healthcare_service_id is None
+
+
+async def test_a_move_goes_to_the_schedule_that_was_proposed(emr, fake):
+    fake.put({**fake.get("Schedule", "s-d2"), "id": "s-d2-too"})
+    before = await emr.appointment("a1")
+    chosen = await free(emr, BO, at(10), at(10, 30))
+    await emr.change(Change(chain="a1", before=before, span=Span(at(10), at(10, 30)), resource_id=BO, slots=chosen))
+    proposed = chosen[0].native["proposal"]["contained"][0]["schedule"]["reference"]
+    assert proposed == "Schedule/s-d2-too"
+    assert last(fake)[2]["parameter"][1]["valueReference"] == {"reference": proposed}
+
+
+async def test_an_appointment_on_several_schedules_is_left_alone(emr, fake):
+    """A move would lose those that it does not name."""
+    fake.put({**fake.get("Slot", "s1"), "id": "s2", "schedule": {"reference": "Schedule/s-d2"}})
+    both = [{"reference": "Slot/s1"}, {"reference": "Slot/s2"}]
+    fake.put({**fake.get("Appointment", "a1"), "slot": both})
+    with pytest.raises(Refused) as no:
+        await emr.change(Change(chain="a1", before=await emr.appointment("a1"), span=Span(at(10), at(10, 30))))
+    assert (no.value.reason, fake.writes) == ("unsupported", [])
+
+
+async def test_buffers_on_the_same_schedule_go_along(emr, fake):
+    fake.put({**fake.get("Slot", "s1"), "id": "s2", "status": "busy-unavailable", "start": at(8, 30).isoformat()})
+    both = [{"reference": "Slot/s1"}, {"reference": "Slot/s2"}]
+    fake.put({**fake.get("Appointment", "a1"), "slot": both})
+    now = await emr.change(Change(chain="a1", before=await emr.appointment("a1"), span=Span(at(10), at(10, 30))))
+    assert now.appointment.start == at(10)
+
+
 async def test_a_length_that_the_service_does_not_have_is_not_asked_for(emr, fake):
     before = await emr.appointment("a1")
     with pytest.raises(Refused) as no:
@@ -115,6 +166,22 @@ async def test_a_time_that_is_gone_is_told_as_taken(emr, fake):
         await emr.change(step)
     assert no.value.reason == "taken"
     assert fake.get("Appointment", "a1")["start"] == at(9).isoformat()
+
+
+async def test_what_was_cancelled_meanwhile_is_told_as_a_status(emr, fake):
+    before, slots = await emr.appointment("a1"), await free(emr, ANNA, at(10), at(10, 30))
+    await emr.cancel(Cancel(chain="a1", before=before))
+    with pytest.raises(Refused) as no:
+        await emr.change(Change(chain="a1", before=before, span=Span(at(10), at(10, 30)), slots=slots))
+    assert no.value.reason == "state"
+
+
+async def test_a_lost_race_is_told_as_a_change_meanwhile(emr, fake):
+    before = await emr.appointment("a1")
+    fake.faults = [lambda _: outcome(409, "conflict")]
+    with pytest.raises(Refused) as no:
+        await emr.cancel(Cancel(chain="a1", before=before))
+    assert no.value.reason == "stale"
 
 
 async def test_a_comment_is_an_ordinary_patch(emr, fake):
@@ -150,6 +217,25 @@ async def test_a_booking_is_a_proposal_with_its_patient(emr, fake):
     stored = fake.get("Appointment", made.id)
     del stored["identifier"]
     assert await emr.find_own(step) == made
+
+
+async def test_a_booking_may_be_held_until_it_is_confirmed(opened, fake):
+    emr = opened(holds=True)
+    slots = await free(emr, ANNA, at(11), at(11, 30))
+    made = await emr.create(Create(chain="n", span=slots[0].span, patient_id="p2", resource_id=ANNA, slots=slots))
+    assert last(fake)[:2] == ("POST", "/r4/Appointment/$hold")
+    assert (made.appointment.status, made.appointment.confirmed) == (Status.AWAITING, False)
+    (held,) = made.appointment.slot_ids
+    assert fake.get("Slot", held)["status"] == "busy-tentative"
+    now = (await emr.confirm(Confirm(chain="n", before=made.appointment))).appointment
+    assert (now.status, now.confirmed, fake.get("Slot", held)["status"]) == (Status.BOOKED, True, "busy")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_an_answer_may_be_a_parameter(emr, fake, wrapped):
+    fake.wrapped = wrapped
+    now = (await emr.cancel(Cancel(chain="a1", before=await emr.appointment("a1")))).appointment
+    assert (now.id, now.status) == ("a1", Status.CANCELLED)
 
 
 async def test_confirm_and_cancel_are_operations_without_a_body(emr, fake):

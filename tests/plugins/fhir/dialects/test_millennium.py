@@ -187,6 +187,11 @@ async def test_slots_are_asked_for_by_service_time_practitioner_and_place(emr, f
     ]
 
 
+async def test_a_slot_says_itself_where_it_is(emr, fake):
+    found = await emr.free_time(FindFreeTime(Span(at(9), at(10)), ANNA, TOKEN))
+    assert [(slot.resource_id, slot.care_unit_id) for slot in found.slots] == [(ANNA, "u1")]
+
+
 async def test_the_own_slot_is_shown_as_free(emr):
     slots = await free(emr, ANNA, at(9), at(10), await emr.appointment("a1"))
     assert [slot.id for slot in slots] == ["d1-0900", "d1-0930"]
