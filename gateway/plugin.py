@@ -22,6 +22,7 @@ from gateway.port import (
 )
 from gateway.setting_types import BaseUrl, Url, Zone
 from gateway.smart_backend import SmartBackend
+from gateway.vendor_answer import sense
 from gateway.vendor_auth import ApiKey, Basic, Bearer, ClientCredentials
 from gateway.vendor_http import Door, VendorHttp
 from gateway.vendor_login import Login, Proof
@@ -79,5 +80,6 @@ __all__ = [
     "hookimpl",
     "linked",
     "repeated",
+    "sense",
     "to_wall",
 ]

@@ -18,6 +18,7 @@ from gateway.clock import now
 from gateway.port import EmrError, MaybeDone, NotSent, Reason, Refused, Throttled
 from gateway.transport import NOT_SENT
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 SENSELESS = (
@@ -72,10 +73,10 @@ def login_refusal(response: httpx.Response) -> EmrError:
     return NotSent(said)
 
 
-def sense(parse: Callable[[httpx.Response], T], response: httpx.Response) -> T:
-    """The parsed answer; `MaybeDone` where it is not what the plugin knows: a write did happen then."""
+def sense(parse: Callable[[A], T], answer: A) -> T:
+    """The parsed answer, or part of one; `MaybeDone` where it is not what the plugin knows: a write did happen then."""
     try:
-        return parse(response)
+        return parse(answer)
     except SENSELESS as error:
         raise Senseless(f"its answer made no sense ({type(error).__name__}{_place(error)})") from None
 

@@ -56,9 +56,21 @@ class Span:
         return self.start.timestamp() <= other.start.timestamp() and other.end.timestamp() <= self.end.timestamp()
 
 
+def _check(kind: type, *values: object) -> None:
+    """An EMR may send anything. Raises TypeError while its answer is being read, so that it does no further harm."""
+    for value in values:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"a {type(value).__name__} where a {kind.__name__} is due")
+
+
+def _check_given(*values: object) -> None:
+    if None in values:
+        raise TypeError("nothing where something is due")
+
+
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """An appointment as the EMR has it.
+    """An appointment as the EMR has it. Raises TypeError for fields of other types.
 
     `start`/`end` carry the care unit's zone (or at least its offset). `version` is whatever the EMR changes with
     every write (an ETag, a modified stamp), `None` where it has none. `native` is JSON that only the plugin
@@ -84,6 +96,13 @@ class Appointment:
     """For a request that only waits for a code (a requested cancellation): the appointment it is about."""
     native: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        _check_given(self.id, self.status, self.code_to_cancel, *self.slot_ids)
+        _check(Status, self.status)
+        _check(bool, self.confirmed, self.code_to_cancel)
+        place = (self.resource_id, self.healthcare_service_id, self.care_unit_id)
+        _check(str, self.id, self.patient_id, *place, self.comment, self.version, *self.slot_ids, self.confirms)
+
     @property
     def span(self) -> Span:
         return Span(self.start, self.end)
@@ -101,6 +120,10 @@ class Slot:
     id: str | None = None
     version: str | None = None
     native: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        place = (self.resource_id, self.healthcare_service_id, self.care_unit_id)
+        _check(str, *place, self.id, self.version)
 
     @property
     def span(self) -> Span:
@@ -146,3 +169,7 @@ class Entry:
     id: str
     name: str
     care_unit_id: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_given(self.id, self.name)
+        _check(str, self.id, self.name, self.care_unit_id)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -18,8 +19,10 @@ SECRET = "Kanarie Testperson 19000101-0000"  # noqa: S105 - a name that must not
 """What every broken body says. It must never turn up in the text of an error."""
 _JSON = json.dumps({"message": SECRET})
 _PAGE = f"<html><body><h1>Oops</h1>{SECRET}</body></html>"
+_LONG = 1_000_000
 
-Break = Callable[[httpx.Request], httpx.Response]
+Break = Callable[[httpx.Request, bytes], httpx.Response]
+"""Given the request and the body of the true answer, which is empty where the vendor has carried nothing out."""
 Which = Callable[[httpx.Request], bool]
 
 
@@ -34,32 +37,121 @@ class Fault:
     """The vendor has carried the request out all the same."""
     senseless: bool = False
     """There is an answer, as of a success: a write may take it for one if it looks at nothing in it."""
+    bent: bool = False
+    """It is the true answer in another shape: a read may make sense of it, if that is right in itself."""
 
 
 def _raising(error: type[httpx.TransportError]) -> Break:
-    def breaks(request: httpx.Request) -> httpx.Response:
+    def breaks(request: httpx.Request, _: bytes) -> httpx.Response:
         raise error("broken on purpose", request=request)
 
     return breaks
 
 
-def _answering(status: int, body: str = _PAGE, kind: str = "text/html", **headers: str) -> Break:
+def _answering(status: int, body: str | bytes = _PAGE, kind: str = "text/html", **headers: str) -> Break:
     said = {"content-type": kind, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return lambda request: httpx.Response(status, headers=said, text=body, request=request)
+    content = body.encode() if isinstance(body, str) else body
+    return lambda request, _: httpx.Response(status, headers=said, content=content, request=request)
 
+
+def _telling(body: Any) -> Break:
+    return _answering(200, json.dumps(body), "application/json")
+
+
+def _cutting(request: httpx.Request, truth: bytes) -> httpx.Response:
+    cut = truth[: len(truth) // 2] or b'{"message": "'
+    return httpx.Response(200, headers={"content-type": "application/json"}, content=cut, request=request)
+
+
+def _bending(bend: Callable[[Any], Any]) -> Break:
+    def breaks(request: httpx.Request, truth: bytes) -> httpx.Response:
+        try:
+            bent = bend(json.loads(truth))
+        except ValueError:
+            bent = 7
+        return httpx.Response(200, json=bent, request=request)
+
+    return breaks
+
+
+def _numbers_for_texts(value: Any) -> Any:
+    return 7 if isinstance(value, str) else _within(value, _numbers_for_texts)
+
+
+def _texts_for_numbers(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return SECRET if is_number else _within(value, _texts_for_numbers)
+
+
+def _nothing_for_values(value: Any) -> Any:
+    return _within(value, _nothing_for_values) if isinstance(value, dict | list) else None
+
+
+def _without_values(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_values(held) for name, held in value.items() if isinstance(held, dict | list)}
+    return _within(value, _without_values)
+
+
+def _lists_for_objects(value: Any) -> Any:
+    bent = _within(value, _lists_for_objects)
+    return [bent] if isinstance(bent, dict) else bent
+
+
+def _objects_for_lists(value: Any) -> Any:
+    bent = _within(value, _objects_for_lists)
+    return {"0": bent} if isinstance(bent, list) else bent
+
+
+def _within(value: Any, bend: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: bend(held) for name, held in value.items()}
+    return [bend(held) for held in value] if isinstance(value, list) else value
+
+
+OWN_ERRORS = {
+    "a fault": {"fault": "BROKEN", "message": SECRET},
+    "an error": {"error": ["InternalError", SECRET]},
+    "errors": {"errors": [{"code": "internal", "message": SECRET}]},
+    "no success": {"success": False, "errormessage": SECRET},
+    "an outcome": {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": "error", "code": "exception", "diagnostics": SECRET}],
+    },
+}
+"""How vendors tell of an error under a 200."""
 
 FAULTS = (
     Fault("connection refused", _raising(httpx.ConnectError), NotSent),
     Fault("timeout, never arrived", _raising(httpx.ReadTimeout), MaybeDone),
     Fault("timeout, carried out", _raising(httpx.ReadTimeout), MaybeDone, reaches=True),
     Fault("dropped, carried out", _raising(httpx.RemoteProtocolError), MaybeDone, reaches=True),
+    Fault("103 and no more", _answering(103, ""), MaybeDone),
+    Fault("307 to elsewhere", _answering(307, location="https://elsewhere.test/"), MaybeDone),
     Fault("401", _answering(401), Refused),
     Fault("429", _answering(429, retry_after="1"), Throttled),
     Fault("400 with a page", _answering(400), Refused),
     Fault("500 with JSON", _answering(500, _JSON, "application/json"), MaybeDone, reaches=True),
     Fault("502 with a page", _answering(502), MaybeDone, reaches=True),
     Fault("200 with a page", _answering(200), MaybeDone, reaches=True, senseless=True),
-    Fault("200 with {}", _answering(200, "{}", "application/json"), MaybeDone, reaches=True, senseless=True),
+    Fault("200 with {}", _telling({}), MaybeDone, reaches=True, senseless=True),
+    Fault("200 with nothing", _answering(200, ""), MaybeDone, reaches=True, senseless=True),
+    Fault("204", _answering(204, ""), MaybeDone, reaches=True, senseless=True),
+    Fault("200 cut short", _cutting, MaybeDone, reaches=True, senseless=True),
+    Fault("200 in Latin-1", _answering(200, b'{"a": "\xe5\xe4\xf6"}', "application/json"), MaybeDone, True, True),
+    Fault("200, very long", _telling({"message": SECRET * (_LONG // len(SECRET))}), MaybeDone, True, True),
+    *(Fault(f"200 with {name} in it", _telling(body), EmrError) for name, body in OWN_ERRORS.items()),
+    *(
+        Fault(f"200, {bend.__name__.strip('_').replace('_', ' ')}", _bending(bend), EmrError, True, True, True)
+        for bend in (
+            _numbers_for_texts,
+            _texts_for_numbers,
+            _nothing_for_values,
+            _without_values,
+            _lists_for_objects,
+            _objects_for_lists,
+        )
+    ),
 )
 
 
@@ -106,11 +198,13 @@ class Faulty(httpx.AsyncBaseTransport):
         if self.requests < self._at or self.broken == self._times:
             return await self._inner.handle_async_request(request)
         self.broken += 1
-        if self._fault.reaches:
-            answer = await self._inner.handle_async_request(request)
-            await answer.aread()
-            await answer.aclose()
-        return self._fault.breaks(request)
+        return self._fault.breaks(request, await self._carried_out(request) if self._fault.reaches else b"")
+
+    async def _carried_out(self, request: httpx.Request) -> bytes:
+        answer = await self._inner.handle_async_request(request)
+        truth = await answer.aread()
+        await answer.aclose()
+        return truth
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class Watched(Emr):
         found = await self._emr.free_time(wanted)
         assert found.shape == self.capabilities.free_time, "free_time() came in another shape than is declared"
         for slot in found.slots:
-            check_span(slot.start, slot.end)
+            check_slot(slot)
             # What sticks out is cut by the gateway; what lies elsewhere was never asked for.
             assert slot.span.overlaps(wanted.span), "free_time() offered what lies outside the span"
             if wanted.resource_id is not None:
@@ -63,13 +63,16 @@ class Watched(Emr):
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
         found = await self._emr.directory(kind)
-        assert all(e.id and isinstance(e.name, str) for e in found), "directory() listed what has no id or no name"
+        for entry in found:
+            check_entry(entry)
         assert _distinct(e.id for e in found), "directory() listed an entry twice"
         return found
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
         found = await self._emr.look_up(kind, id)
-        assert found is None or found.id == id, "look_up() found another entry than was asked for"
+        if found is not None:
+            check_entry(found)
+            assert found.id == id, "look_up() found another entry than was asked for"
         return found
 
     async def resolve(self, kind: Kind, id_type: str, value: str) -> str | None:
@@ -87,7 +90,7 @@ class Watched(Emr):
     async def slot(self, slot: Slot) -> tuple[Literal["busy", "free"], Slot] | None:
         found = await self._emr.slot(slot)
         if found is not None:
-            check_span(found[1].start, found[1].end)
+            check_slot(found[1])
             assert found[0] in ("busy", "free"), "slot() told neither busy nor free"
             assert found[1].id == slot.id, "slot() answered with another record than was asked for"
         return found
@@ -125,7 +128,7 @@ async def _written(step: Step, writing: Awaitable[Receipt]) -> Receipt:
     if receipt.appointment is not None:
         check(receipt.appointment)
     if receipt.slot is not None:
-        check_span(receipt.slot.start, receipt.slot.end)
+        check_slot(receipt.slot)
     return receipt
 
 
@@ -135,8 +138,31 @@ def check(appointment: Appointment) -> None:
     assert isinstance(appointment.id, str), "an id is not a text"
     assert appointment.id, "an id is empty"
     assert isinstance(appointment.status, Status), "a status is none of the gateway's words"
+    _check_texts(appointment, *TEXTS, "comment", "version", "confirms")
+    assert appointment.confirmed in (None, True, False), "confirmed is neither true nor false nor unknown"
     assert isinstance(appointment.slot_ids, tuple), "slot_ids are not a tuple"
-    assert appointment.version is None or isinstance(appointment.version, str), "a version is not a text"
+    assert all(isinstance(id, str) for id in appointment.slot_ids), "a slot's id is not a text"
+
+
+def check_slot(slot: Slot) -> None:
+    check_span(slot.start, slot.end)
+    _check_texts(slot, *TEXTS[1:], "id", "version")
+
+
+def check_entry(entry: Entry) -> None:
+    assert isinstance(entry.id, str), "an entry's id is not a text"
+    assert entry.id, "an entry has no id"
+    assert isinstance(entry.name, str), "an entry has no name"
+    _check_texts(entry, "care_unit_id")
+
+
+TEXTS = ("patient_id", "resource_id", "healthcare_service_id", "care_unit_id")
+
+
+def _check_texts(thing: object, *names: str) -> None:
+    for name in names:
+        value = getattr(thing, name)
+        assert value is None or isinstance(value, str), f"{name} is not a text"
 
 
 def check_span(start: datetime, end: datetime) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
-from gateway.plugin import Entry, Kind, Refused, VendorHttp
+from gateway.plugin import Entry, Kind, Refused, VendorHttp, sense
 from plugins.fhir import words
 from plugins.fhir.search import Found, completed, search
 from plugins.fhir.settings import Settings
+from plugins.fhir.words import Json
 
 
 async def all_of(http: VendorHttp, settings: Settings, kind: Kind) -> list[Entry]:
@@ -22,8 +25,12 @@ async def all_of(http: VendorHttp, settings: Settings, kind: Kind) -> list[Entry
             raise Refused("unsupported")
         case _:
             found = await _found(http, settings, _type(kind, settings), [])
-            entries = [words.entry(b, settings) for b in found.of(_type(kind, settings)) if b.get("active", True)]
+            entries = sense(lambda listed: _active(listed.of(_type(kind, settings)), settings), found)
     return sorted(entries, key=lambda e: (e.name.casefold(), e.id))
+
+
+def _active(listed: Iterable[Json], settings: Settings) -> list[Entry]:
+    return [words.entry(body, settings) for body in listed if body.get("active", True)]
 
 
 def only_as_a_list(kind: Kind, settings: Settings) -> bool:
@@ -48,15 +55,16 @@ async def resolved(http: VendorHttp, settings: Settings, kind: Kind, id_type: st
     types = settings.resources if kind is Kind.RESOURCE else (_type(kind, settings),)
     wanted = [("identifier", f"{system}|{value}")]
     searches = await asyncio.gather(*(_found(http, settings, one, wanted) for one in types))
-    ids = [
-        words.entry(body, settings).id
-        for one, found in zip(types, searches, strict=True)
-        for body in found.of(one)
-        if words.bears(body, system, value)
-    ]
+    bearing = partial(_bearing, system=system, value=value, settings=settings)
+    bodies = [body for one, found in zip(types, searches, strict=True) for body in found.of(one)]
+    ids = sense(bearing, bodies)
     if len(ids) > 1:
         raise Refused("invalid", "several resources bear the identifier")
     return ids[0] if ids else None
+
+
+def _bearing(bodies: Iterable[Json], system: str, value: str, settings: Settings) -> list[str]:
+    return [words.entry(body, settings).id for body in bodies if words.bears(body, system, value)]
 
 
 def _type(kind: Kind, settings: Settings) -> str:
@@ -73,8 +81,12 @@ async def scheduled(http: VendorHttp, settings: Settings, id: str | None = None)
     unit are said to be there."""
     only = [] if id is None else [("actor", id)]
     found = await _found(http, settings, "Schedule", [*only, ("_include", "Schedule:actor")])
-    named = [r for body in found.of("Schedule") for r in words.actors(body, settings, "actor")]
+    named = sense(lambda listed: [r for b in listed.of("Schedule") for r in words.actors(b, settings, "actor")], found)
     found = await completed(http, settings.base_url, found, named, settings.resources)
+    return sense(partial(_with_schedules, settings=settings), found)
+
+
+def _with_schedules(found: Found, settings: Settings) -> list[Entry]:
     units: dict[str, set[str | None]] = {}
     for schedule in found.of("Schedule"):
         listed = words.actors(schedule, settings, "actor")
@@ -95,6 +107,10 @@ async def _codings(http: VendorHttp, settings: Settings) -> list[Entry]:
     services, schedules = await asyncio.gather(
         _found(http, settings, "HealthcareService", []), _found(http, settings, "Schedule", [])
     )
+    return sense(lambda both: _named(*both), (services, schedules))
+
+
+def _named(services: Found, schedules: Found) -> list[Entry]:
     concepts = [
         *(c for body in services.of("HealthcareService") for c in body.get("type", ())),
         *(c for body in schedules.of("Schedule") for c in body.get("serviceType", ())),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import httpx
@@ -23,11 +24,13 @@ from gateway.plugin import (
     FreeTime,
     Kind,
     MarkSlot,
+    MaybeDone,
     ReadCalendar,
     Receipt,
     Refused,
     Slot,
     VendorHttp,
+    sense,
 )
 from plugins.fhir import directories, patches, slots, words
 from plugins.fhir.declared import JSON_PATCH, declared, narrowed
@@ -54,7 +57,7 @@ class FhirEmr(Emr):
 
     async def appointment(self, id: str) -> Appointment | None:
         body = await self._one("Appointment", id)
-        return None if body is None else self._speaks.read(body)
+        return None if body is None else sense(self._speaks.read, body)
 
     async def appointments(self, ids: Sequence[str]) -> Mapping[str, Appointment | None]:
         if len(ids) == 1:
@@ -62,6 +65,8 @@ class FhirEmr(Emr):
         known = [id for id in ids if words.is_id(id)]
         pages = [self._listed([("_id", ",".join(batch))]) for batch in batches(known)]
         found = {a.id: a for listed in await asyncio.gather(*pages) for a in listed}
+        if not found.keys() <= set(known):
+            raise MaybeDone("a search by ids found others")
         return {id: found.get(id) for id in ids}
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
@@ -88,7 +93,7 @@ class FhirEmr(Emr):
             if known is not None:
                 return known
         body = None if place is None else await self._one(*place)
-        return None if body is None else words.entry(body, self._settings)
+        return None if body is None else sense(partial(words.entry, settings=self._settings), body)
 
     async def resolve(self, kind: Kind, id_type: str, value: str) -> str | None:
         return await directories.resolved(self._http, self._settings, kind, id_type, value)
@@ -97,24 +102,25 @@ class FhirEmr(Emr):
         if not isinstance(step, Create):
             raise Refused("unsupported")
         found = await self._search("Appointment", self._speaks.own(step))
-        own = [b for b in found.of("Appointment") if self._speaks.is_own(b, step)]
-        read = [self._speaks.read(body) for body in own]
+        own = sense(lambda listed: [b for b in listed.of("Appointment") if self._speaks.is_own(b, step)], found)
+        read = [sense(self._speaks.read, body) for body in own]
         return next((a for a in read if a is not None), None)
 
     async def slot(self, slot: Slot) -> tuple[Literal["busy", "free"], Slot] | None:
         body = None if slot.id is None else await self._one("Slot", slot.id)
-        return None if body is None else slots.state(slot, body, self._settings)
+        return None if body is None else sense(partial(slots.state, slot, settings=self._settings), body)
 
     async def probe(self) -> Capabilities:
         """The statement needs no credentials; to see a slot does, and it can be tried whether versions are heeded."""
-        statement = await self._http.read("/metadata", _body)
-        can = narrowed(self.capabilities, statement, changes_by=self._speaks.changes_by)
+        can = await self._http.read("/metadata", self._narrowed)
         place, params = self._speaks.proof
-        shown = await self._http.read(place, _body, params=params)
-        for entry in (shown.get("entry") or ())[:1] if can.slot_records and self._speaks.tries_lock else ():
-            slot = entry["resource"]
-            await self.learned.lock(self._http, "Slot", str(slot["id"]), words.version_of(slot))
+        shown = await self._http.read(place, _shown, params=params)
+        if shown is not None and can.slot_records and self._speaks.tries_lock:
+            await self.learned.lock(self._http, "Slot", *shown)
         return can
+
+    def _narrowed(self, response: httpx.Response) -> Capabilities:
+        return narrowed(self.capabilities, _body(response), changes_by=self._speaks.changes_by)
 
     # -- writes ------------------------------------------------------------------------------------------------
 
@@ -163,13 +169,11 @@ class FhirEmr(Emr):
         if not words.is_id(id):
             return None
         try:
-            body = await self._http.read(f"/{kind}/{id}", _body)
+            return await self._http.read(f"/{kind}/{id}", lambda response: words.the(_body(response), kind, id))
         except Refused as no:
             if no.reason == "not_found":
                 return None
             raise
-        words.expect(body, kind)
-        return body
 
     async def _search(self, kind: str, params: Params) -> Found:
         paged = [*params, ("_count", str(self._settings.page_size))]
@@ -177,7 +181,7 @@ class FhirEmr(Emr):
 
     async def _listed(self, params: Params) -> list[Appointment]:
         found = await self._search("Appointment", params)
-        read = [self._speaks.read(body) for body in found.of("Appointment")]
+        read = [sense(self._speaks.read, body) for body in found.of("Appointment")]
         return sorted((a for a in read if a is not None), key=lambda a: (a.span.key, a.id))
 
     async def _send(self, sending: Sending, step: Written) -> Receipt:
@@ -209,7 +213,7 @@ class FhirEmr(Emr):
         if body is None:
             return Receipt(id=_located(response))
         one = appointment_in(body)
-        return Receipt(appointment=self._speaks.read(one), id=str(one["id"]))
+        return Receipt(appointment=self._speaks.read(one), id=one["id"])
 
 
 def _body(response: httpx.Response) -> Json:
@@ -217,6 +221,12 @@ def _body(response: httpx.Response) -> Json:
     if body is None:
         raise ValueError("no resource in the answer")
     return body
+
+
+def _shown(response: httpx.Response) -> tuple[str, str | None] | None:
+    """Id and version of what a search has found first."""
+    found = next(iter(_body(response).get("entry") or ()), None)
+    return None if found is None else (words.text(found["resource"]["id"]), words.version_of(found["resource"]))
 
 
 def _wanted(one: Appointment, wanted: ReadCalendar) -> bool:

@@ -47,9 +47,10 @@ async def search(http: VendorHttp, base_url: str, kind: str, params: Params) -> 
 
 
 def _shown(base_url: str, kind: str, response: httpx.Response) -> Page[Json]:
-    bundle = page(response)
-    shown = [entry.get("resource") or {} for entry in bundle.get("entry") or ()]
-    named = [(reference(body), body) for body in shown if "id" in body]
+    bundle = bundle_in(response)
+    shown = [entry["resource"] for entry in bundle.get("entry") or ()]
+    # Beside what it found, a server may say something about the search.
+    named = [(reference(body), body) for body in shown if body["resourceType"] != "OperationOutcome"]
     items = [one for one in named if one[1]["resourceType"] == kind]
     extras = [one for one in named if one[1]["resourceType"] != kind]
     return Page(items, next=next_link(bundle, base_url), total=bundle.get("total"), extras=extras)
@@ -74,7 +75,7 @@ async def completed(
     return found
 
 
-def page(response: httpx.Response) -> Json:
+def bundle_in(response: httpx.Response) -> Json:
     body = resource(response)
     if body is None or body.get("resourceType") != "Bundle":
         raise ValueError("not a Bundle")
@@ -85,7 +86,10 @@ def next_link(bundle: Json, base_url: str) -> str | None:
     """The whole URL of the next page: opaque, to be followed as it stands."""
     links: Iterable[Mapping[str, str]] = bundle.get("link") or ()
     url = next((link["url"] for link in links if link.get("relation") == "next"), None)
-    return None if url is None else str(httpx.URL(base_url + "/").join(url))
+    try:
+        return None if url is None else str(httpx.URL(base_url + "/").join(url))
+    except httpx.InvalidURL:
+        raise ValueError("not a link") from None
 
 
 def batches(ids: Iterable[str]) -> Iterator[list[str]]:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import httpx
 
-from gateway.plugin import Appointment, FindFreeTime, FreeTime, MarkSlot, ReadCalendar, Refused, Slot, VendorHttp
+from gateway.plugin import (
+    Appointment,
+    FindFreeTime,
+    FreeTime,
+    MarkSlot,
+    ReadCalendar,
+    Refused,
+    Slot,
+    VendorHttp,
+    sense,
+)
 from plugins.fhir import words
 from plugins.fhir.learned import Learned
 from plugins.fhir.problems import resource
@@ -31,7 +42,7 @@ async def free(
         offered,
         _held(http, settings, wanted, calendar),
     )
-    bookable = _bookable(shown, wanted, codes, settings)
+    bookable = sense(lambda found: list(_bookable(found, wanted, codes, settings)), shown)
     by_id = {s.id: s for s in [*bookable, *mine]}
     return FreeTime("slots", tuple(sorted(by_id.values(), key=lambda s: (s.span.key, s.id or ""))))
 
@@ -44,7 +55,7 @@ async def _held(http: VendorHttp, settings: Settings, wanted: FindFreeTime, cale
         calendar(ReadCalendar(wanted.span, resource_id=wanted.resource_id)),
         asyncio.gather(*(with_schedules(http, settings, [("_id", ",".join(batch))]) for batch in batches(ids))),
     )
-    return [s for one in held for s in _ours(one, wanted, ids, others, settings)]
+    return [s for one in held for s in sense(lambda found: list(_ours(found, wanted, ids, others, settings)), one)]
 
 
 def _own(wanted: FindFreeTime) -> list[str]:
@@ -70,10 +81,10 @@ def marked(step: MarkSlot, response: httpx.Response, settings: Settings) -> Slot
 
 def state(one: Slot, body: Json, settings: Settings) -> tuple[Literal["busy", "free"], Slot] | None:
     """How a slot stands, with its version; `None` for one that should not exist."""
-    if body["status"] == words.NEVER_WAS:
+    status, read = words.status_of(body), words.slot(body, settings)
+    if status == words.NEVER_WAS:
         return None
-    read = words.slot(body, settings)
-    return "free" if body["status"] == "free" else "busy", replace(one, version=read.version, native=read.native)
+    return "free" if status == "free" else "busy", replace(one, version=read.version, native=read.native)
 
 
 async def offered(http: VendorHttp, settings: Settings, learned: Learned, wanted: FindFreeTime) -> Found:
@@ -111,8 +122,7 @@ async def _chained(http: VendorHttp, settings: Settings, learned: Learned, param
 async def _by_schedules(http: VendorHttp, settings: Settings, resource_id: str, params: Params) -> Found:
     paged = ("_count", settings.page_size)
     found = await search(http, settings.base_url, "Schedule", [("actor", resource_id), paged])
-    schedules = list(found.of("Schedule"))
-    ids = [str(body["id"]) for body in schedules if resource_id in words.actors(body, settings, "actor")]
+    ids = sense(partial(_of_resource, resource_id=resource_id, settings=settings), found)
     searches = (
         search(
             http,
@@ -127,6 +137,11 @@ async def _by_schedules(http: VendorHttp, settings: Settings, resource_id: str, 
     return found
 
 
+def _of_resource(found: Found, resource_id: str, settings: Settings) -> list[str]:
+    """The ids of the resource's schedules."""
+    return [str(b["id"]) for b in found.of("Schedule") if resource_id in words.actors(b, settings, "actor")]
+
+
 def _free_params(wanted: FindFreeTime) -> list[tuple[str, str]]:
     return [
         ("status", "free"),
@@ -139,7 +154,7 @@ async def with_schedules(http: VendorHttp, settings: Settings, params: Params) -
     """Slots with their schedules."""
     whole = [*params, ("_include", "Slot:schedule"), ("_count", str(settings.page_size))]
     found = await search(http, settings.base_url, "Slot", whole)
-    schedules = [_schedule_of(body, settings) for body in found.of("Slot")]
+    schedules = sense(lambda slots: [_schedule_of(body, settings) for body in slots.of("Slot")], found)
     return await completed(http, settings.base_url, found, schedules, ("Schedule",))
 
 
@@ -171,7 +186,7 @@ def _schedule(found: Found, body: Json, settings: Settings) -> Json | None:
 
 
 def _schedule_of(body: Json, settings: Settings) -> str:
-    return words.local(str(body["schedule"].get("reference") or ""), settings.base_url)
+    return words.referred(body["schedule"], settings.base_url)
 
 
 def _here(one: Slot, schedule: Json | None, wanted: FindFreeTime, settings: Settings) -> bool:
@@ -201,9 +216,12 @@ async def _service_codes(http: VendorHttp, settings: Settings, service: str | No
     if not words.is_id(service):
         return []
     try:
-        body = await http.read(f"/HealthcareService/{service}", resource)
+        return await http.read(f"/HealthcareService/{service}", partial(_codes, service=service))
     except Refused as no:
         if no.reason == "not_found":
             return []
         raise
-    return words.tokens((body or {}).get("type", ()))
+
+
+def _codes(response: httpx.Response, service: str) -> list[str]:
+    return words.tokens(words.the(resource(response) or {}, "HealthcareService", service).get("type", ()))

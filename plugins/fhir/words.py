@@ -1,4 +1,4 @@
-"""FHIR's words into ours: pure functions from wire JSON. Missing required elements raise KeyError or ValueError."""
+"""FHIR's words into ours: pure functions from wire JSON. What is missing, or of another type, raises for `sense`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ def local(reference: str, base_url: str) -> str:
     return text.split("/_history/", 1)[0]
 
 
+def referred(one: Json | None, base_url: str) -> str:
+    """What a Reference refers to; "" where it refers to nothing but by its words."""
+    reference: str = (one or {}).get("reference") or ""
+    return local(reference, base_url)
+
+
 def bare(reference: str) -> str:
     """The id of a local reference; a foreign one stays whole."""
     kind, _, id = reference.partition("/")
@@ -66,8 +72,8 @@ def split(reference: str, kinds: Iterable[str]) -> tuple[str, str] | None:
 
 def actors(body: Json, settings: Settings, key: str = "participant") -> list[str]:
     """The references of all participants (or a Schedule's actors), in their order; "" where there is none."""
-    listed = [p.get("actor") or {} for p in body.get(key, ())] if key == "participant" else body.get(key, ())
-    return [local(str(one.get("reference") or ""), settings.base_url) for one in listed]
+    listed = [p.get("actor") for p in body.get(key, ())] if key == "participant" else body.get(key, ())
+    return [referred(one, settings.base_url) for one in listed]
 
 
 def resource_of(references: Sequence[str], settings: Settings) -> str | None:
@@ -120,17 +126,27 @@ def instant(text: str, settings: Settings) -> datetime:
 
 def version_of(body: Json) -> str | None:
     version = (body.get("meta") or {}).get("versionId")
-    return None if version is None else str(version)
+    return None if version is None else text(version)
+
+
+def status_of(body: Json) -> str:
+    return text(body["status"])
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
 
 
 def appointment(body: Json, settings: Settings) -> Appointment | None:
     """An Appointment resource; `None` for one that was entered in error, or that has no time yet."""
     expect(body, "Appointment")
-    if body["status"] == NEVER_WAS or "start" not in body or "end" not in body:
+    if status_of(body) == NEVER_WAS or "start" not in body or "end" not in body:
         return None
     references = actors(body, settings)
     return Appointment(
-        id=str(body["id"]),
+        id=body["id"],
         start=instant(body["start"], settings),
         end=instant(body["end"], settings),
         status=STATUSES.get(body["status"], Status.OTHER),
@@ -141,9 +157,7 @@ def appointment(body: Json, settings: Settings) -> Appointment | None:
         comment=body.get("comment"),
         confirmed=confirmed(body, references),
         version=version_of(body),
-        slot_ids=tuple(
-            bare(local(s["reference"], settings.base_url)) for s in body.get("slot", ()) if "reference" in s
-        ),
+        slot_ids=tuple(bare(referred(s, settings.base_url)) for s in body.get("slot", ()) if "reference" in s),
         native={key: body[key] for key in KEPT if key in body},
     )
 
@@ -168,14 +182,14 @@ def standing(one: Appointment) -> bool:
 def slot(body: Json, settings: Settings) -> Slot:
     """Some slots say themselves where they are, by an extension that refers to a Location."""
     expect(body, "Slot")
-    named = [local(str((e.get("valueReference") or {}).get("reference")), settings.base_url) for e in extensions(body)]
+    named = [referred(e.get("valueReference"), settings.base_url) for e in extensions(body)]
     return Slot(
         start=instant(body["start"], settings),
         end=instant(body["end"], settings),
         care_unit_id=unit_of(named, settings),
-        id=str(body["id"]),
+        id=body["id"],
         version=version_of(body),
-        native={"status": body["status"]},
+        native={"status": status_of(body)},
     )
 
 
@@ -209,28 +223,40 @@ def name_of(body: Json) -> str:
         return name
     human: Json = next(iter(name), {}) if isinstance(name, list) else {}
     said = human.get("text") or " ".join([*human.get("given", ()), human.get("family", "")]).strip()
-    return str(said or body["id"])
+    named: str = said or body["id"]
+    return named
 
 
 def entry(body: Json, settings: Settings) -> Entry:
     """A directory's line for a resource, under the id by which appointments name it."""
-    kind, id = str(body["resourceType"]), str(body["id"])
-    if kind in settings.resources:
-        units = [local(str(u.get("reference", "")), settings.base_url) for u in body.get("location", ())]
-        return Entry(f"{kind}/{id}", role_name(body), unit_of(units, settings) if len(units) == 1 else None)
-    return Entry(id, name_of(body))
+    line = Entry(body["id"], name_of(body))
+    kind = str(body["resourceType"])
+    if kind not in settings.resources:
+        return line
+    units = [referred(u, settings.base_url) for u in body.get("location", ())]
+    unit = unit_of(units, settings) if len(units) == 1 else None
+    return Entry(f"{kind}/{line.id}", role_name(body), unit)
 
 
 def role_name(body: Json) -> str:
     """A PractitionerRole has no name of its own: that of its practitioner, as the reference shows it."""
     shown = (body.get("practitioner") or {}).get("display")
-    return str(shown) if shown and "name" not in body else name_of(body)
+    named: str = shown if shown and "name" not in body else name_of(body)
+    return named
 
 
 def expect(body: Json, kind: str) -> None:
     """Raises ValueError where the server answered with another resource."""
     if body.get("resourceType") != kind:
         raise ValueError(f"not a resource of the type {kind}")
+
+
+def the(body: Json, kind: str, id: str) -> Json:
+    """The resource that was asked for. Raises ValueError for any other."""
+    expect(body, kind)
+    if body["id"] != id:
+        raise ValueError("another resource than was asked for")
+    return body
 
 
 def looking_back(span: Span, settings: Settings) -> list[tuple[str, str | int | float | bool | None]]:

@@ -90,6 +90,8 @@ class GnuHealthEmr(Emr):
         known = [int(id) for id in ids if words.is_id(id)]
         listed = await self._records([["id", "in", known]]) if known else []
         found = {a.id: a for a in listed if isinstance(a, Appointment)}
+        if not found.keys() <= set(ids):
+            raise MaybeDone("asked for some records, it showed others")
         return {id: found.get(id) for id in ids}
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
@@ -107,6 +109,8 @@ class GnuHealthEmr(Emr):
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
         known = [["id", "=", int(id)]] if words.is_id(id) else None
         found = await self._listed(_entry, MODELS[kind], known, "rec_name") if known else []
+        if any(entry.id != id for entry in found):
+            raise MaybeDone("asked for one record, it showed another")
         return found[0] if found else None
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
@@ -263,7 +267,7 @@ def _equal(values: Mapping[str, Any]) -> Domain:
 
 
 def _entry(row: Json, _: float | None) -> Entry:
-    return Entry(str(row["id"]), str(row["rec_name"]))
+    return Entry(str(row["id"]), row["rec_name"])
 
 
 def _rights(answer: httpx.Response) -> tuple[bool, bool, bool]:

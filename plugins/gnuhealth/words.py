@@ -39,6 +39,8 @@ LATE_S = 2.0
 def record(settings: Settings, row: Json, at: float | None) -> Record | None:
     """A row that was read `at` a moment of the server's clock; `None`: without a time it is neither an appointment nor
     a slot. Raises any LookupError, ValueError or TypeError: it is no such row."""
+    if not isinstance(row["state"], str | None) or not isinstance(row["create_uid"], int | None):
+        raise TypeError("a state is a word, and a user a number")
     if row["appointment_date"] is None:
         return None
     span, resource_id = _span(row, settings), text(row["healthprof"])
@@ -58,7 +60,7 @@ def record(settings: Settings, row: Json, at: float | None) -> Record | None:
         id=str(row["id"]),
         start=span.start,
         end=span.end,
-        status=STATUS.get(row["state"], Status.OTHER),
+        status=STATUS.get(row["state"] or "", Status.OTHER),
         patient_id=text(row["patient"]),
         **place,
         comment=row["comments"] or None,
@@ -151,5 +153,8 @@ def number(id: str | None) -> int:
     return int(id)
 
 
-def text(id: int | None) -> str | None:
+def text(id: object) -> str | None:
+    """Raises TypeError for what is no id."""
+    if not isinstance(id, int | None):
+        raise TypeError("an id is a number")
     return None if id is None else str(id)

@@ -22,6 +22,7 @@ from gateway.plugin import (
     FreeTime,
     Kind,
     MarkSlot,
+    MaybeDone,
     ReadCalendar,
     Receipt,
     Refused,
@@ -50,6 +51,8 @@ class SandboxEmr(Emr):
         parts = [ids[n : n + BATCH] for n in range(0, len(ids), BATCH)]
         pages = await asyncio.gather(*(self._bookings({"ref": part}) for part in parts))
         known = {found.id: found for page in pages for found in page}
+        if not known.keys() <= set(ids):
+            raise MaybeDone("asked for some bookings, it showed others")
         return {id: known.get(id) for id in ids}
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:

@@ -68,11 +68,17 @@ def appointment(view: Json) -> Appointment:
         comment=view["memo"] or None,
         confirmed=view["agreed"],
         version=view["rev"],
-        slot_ids=tuple(view["slots"]),
+        slot_ids=tuple(_listed(view["slots"])),
         code_to_cancel=view["annul_asks_code"],
         confirms=view.get("about"),
         native={"moved_to": view["moved_to"]} if view["moved_to"] else {},
     )
+
+
+def _listed(value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
 
 
 def appointments(response: httpx.Response) -> list[Appointment]:
@@ -126,18 +132,22 @@ def starts(response: httpx.Response, wanted: FindFreeTime) -> list[Slot]:
 def from_starts(found: Sequence[Slot], lengths: Mapping[str, timedelta], wanted: FindFreeTime) -> FreeTime:
     """Starts as slots of the service's length; of the shortest one's, where any service will do."""
     service = wanted.healthcare_service_id
-    length = min(lengths.values(), default=timedelta()) if service is None else lengths.get(service, timedelta())
-    return _within(wanted, FreeTime.from_starts(found, length))
+    length = min(lengths.values(), default=None) if service is None else lengths.get(service)
+    return FreeTime("slots") if length is None else _within(wanted, FreeTime.from_starts(found, length))
 
 
 def entries(kind: Kind, response: httpx.Response) -> list[Entry]:
-    rows = response.json()[REGISTERS[kind]]
-    return [Entry(id=row["ref"], name=row["title"], care_unit_id=row.get("site")) for row in rows]
+    return [_entry(row) for row in response.json()[REGISTERS[kind]]]
+
+
+def _entry(row: Json) -> Entry:
+    return Entry(id=row["ref"], name=row["title"], care_unit_id=row.get("site"))
 
 
 def lengths(response: httpx.Response) -> dict[str, timedelta]:
     """How long a visit of each healthcare service takes."""
-    return {row["ref"]: timedelta(minutes=row["minutes"]) for row in response.json()["kinds"]}
+    rows = response.json()["kinds"]
+    return {entry.id: timedelta(minutes=row["minutes"]) for entry, row in zip(map(_entry, rows), rows, strict=True)}
 
 
 def instant(wall: str) -> datetime:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from math import ceil
 from typing import Any, ClassVar
+
+import httpx
 
 from gateway.plugin import (
     Appointment,
@@ -25,7 +28,7 @@ from gateway.plugin import (
 from plugins.fhir import words
 from plugins.fhir.dialects.standard import Params, Reason, Sending, Standard, Written
 from plugins.fhir.patches import checked, minutes
-from plugins.fhir.search import page
+from plugins.fhir.search import bundle_in
 from plugins.fhir.words import Json
 
 
@@ -53,7 +56,7 @@ class Canvas(Standard):
         read = super().read(body)
         if read is None:
             return None
-        places = [words.local(str(p.get("reference") or ""), self.settings.base_url) for p in _supporting(body)]
+        places = [words.referred(one, self.settings.base_url) for one in _supporting(body)]
         kept = {key: body[key] for key in ("start", "end", "supportingInformation", "contained") if key in body}
         return replace(
             read,
@@ -94,9 +97,11 @@ class Canvas(Standard):
             ("end", words.said(wanted.span.end)),
             ("duration", length),
         ]
-        bundle = await self.http.read("/Slot", page, params=params)
-        free = (self._slot(entry["resource"], wanted) for entry in bundle.get("entry") or ())
-        return [slot for slot in free if slot.span.overlaps(wanted.span)]
+        found = await self.http.read("/Slot", partial(self._slots, wanted=wanted), params=params)
+        return [slot for slot in found if slot.span.overlaps(wanted.span)]
+
+    def _slots(self, response: httpx.Response, wanted: FindFreeTime) -> list[Slot]:
+        return [self._slot(entry["resource"], wanted) for entry in bundle_in(response).get("entry") or ()]
 
     def _slot(self, body: Json, wanted: FindFreeTime) -> Slot:
         words.expect(body, "Slot")
@@ -141,7 +146,8 @@ class Canvas(Standard):
 def _putting(before: Appointment, told: Mapping[str, Any]) -> Sending:
     """What an update can't do without, and what it changes; what is left out keeps its value."""
     kept = {key: before.native[key] for key in ("status", "start", "end")} | _surroundings(before.native)
-    people = [{"actor": {"reference": p["actor"]["reference"]}, "status": "accepted"} for p in _participants(before)]
+    named = [words.referred(p.get("actor"), "") for p in _participants(before)]
+    people = [{"actor": {"reference": one}, "status": "accepted"} for one in named if one]
     body = {"resourceType": "Appointment", "id": before.id, **kept, "participant": people, **told}
     condition = {}
     if before.version is not None:
@@ -160,7 +166,7 @@ def _changed_at(body: Json) -> str | None:
 def _surroundings(native: Json) -> dict[str, Any]:
     """The place, and the link to a video meeting, which would be another one if it were left out. What else an
     appointment refers to can't be written."""
-    references = [str(one.get("reference") or "") for one in _supporting(native)]
+    references = [words.referred(one, "") for one in _supporting(native)]
     written = [r for r in references if r.startswith(("Location/", "#"))]
     told: dict[str, Any] = {"supportingInformation": [{"reference": r} for r in written]}
     if any(r.startswith("#") for r in written) and "contained" in native:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 import httpx
@@ -22,6 +23,7 @@ from gateway.plugin import (
     Refused,
     Slot,
     Span,
+    sense,
 )
 from plugins.fhir import patches, words
 from plugins.fhir.dialects.standard import Params, Reason, Sending, Standard, Written, patching
@@ -67,8 +69,7 @@ class Medplum(Standard):
         for concept in body.get("serviceType") or ():
             for extension in words.extensions(concept):
                 if extension.get("url") == SERVICE:
-                    named = str((extension.get("valueReference") or {}).get("reference"))
-                    yield words.bare(words.local(named, self.settings.base_url))
+                    yield words.bare(words.referred(extension.get("valueReference"), self.settings.base_url))
 
     async def free(self, wanted: FindFreeTime) -> FreeTime:
         """What `$find` proposes on the resource's schedules, the ignored appointments' time included."""
@@ -93,10 +94,15 @@ class Medplum(Standard):
             *([("ignore-appointment", f"Appointment/{ignored}")] if ignored is not None else ()),
             ("_count", "1000"),
         ]
-        bundle = await self.http.read("/Appointment/$find", proposals, params=params)
-        offered = [self._slot(entry["resource"], wanted) for entry in bundle.get("entry") or ()]
+        offered = await self.http.read("/Appointment/$find", partial(self._proposed, wanted=wanted), params=params)
         # The end of the search is part of it.
         return [slot for slot in offered if slot.span.overlaps(span)]
+
+    def _proposed(self, response: httpx.Response, wanted: FindFreeTime) -> list[Slot]:
+        """A Bundle, bare or as the parameter `return`."""
+        body = returned(resource(response) or {})
+        words.expect(body, "Bundle")
+        return [self._slot(entry["resource"], wanted) for entry in body.get("entry") or ()]
 
     def _slot(self, body: Json, wanted: FindFreeTime) -> Slot:
         words.expect(body, "Appointment")
@@ -113,9 +119,15 @@ class Medplum(Standard):
     async def _schedules(self, resource_id: str, service: str | None) -> list[str]:
         """The resource's schedules that are open for the service; one that names no service is open for each."""
         found = await search(self.http, self.settings.base_url, "Schedule", [("actor", resource_id)])
-        own = [b for b in found.of("Schedule") if resource_id in words.actors(b, self.settings, "actor")]
-        fit = [body for body in own if service is None or service in (list(self._services(body)) or [service])]
-        return [f"Schedule/{body['id']}" for body in fit if body.get("active", True)]
+        return sense(
+            lambda listed: [f"Schedule/{b['id']}" for b in listed if self._fits(b, resource_id, service)],
+            [*found.of("Schedule")],
+        )
+
+    def _fits(self, schedule: Json, resource_id: str, service: str | None) -> bool:
+        offered = [*self._services(schedule)]
+        there = resource_id in words.actors(schedule, self.settings, "actor") and schedule.get("active", True)
+        return bool(there) and (service is None or not offered or service in offered)
 
     def own(self, step: Create) -> Params:
         return [("patient", f"Patient/{step.patient_id}"), *words.looking_back(step.span, self.settings)]
@@ -134,8 +146,8 @@ class Medplum(Standard):
             return None
         if isinstance(step, Create):
             return "taken"
-        body = await self.http.read(f"/Appointment/{step.before.id}", resource)
-        if body is None or body.get("status") not in OPEN[type(step)]:
+        now = await self.http.read(f"/Appointment/{step.before.id}", _status)
+        if now not in OPEN[type(step)]:
             return "state"
         if isinstance(step, Change):
             return "taken"
@@ -171,7 +183,10 @@ class Medplum(Standard):
         if len(before.slot_ids) > 1:
             wanted = [("_id", ",".join(before.slot_ids))]
             found = await search(self.http, self.settings.base_url, "Slot", wanted)
-            if len({str(slot["schedule"].get("reference")) for slot in found.of("Slot")}) > 1:
+            schedules = sense(
+                lambda slots: {words.referred(slot["schedule"], "") for slot in slots}, [*found.of("Slot")]
+            )
+            if len(schedules) > 1:
                 raise Refused("unsupported", "an appointment on several schedules")
 
     async def cancel(self, step: Cancel) -> Sending:
@@ -195,6 +210,12 @@ class Medplum(Standard):
         return _operation(f"/Appointment/{operation}", {"name": "appointment", "resource": body})
 
 
+def _status(response: httpx.Response) -> str:
+    body = resource(response) or {}
+    words.expect(body, "Appointment")
+    return words.status_of(body)
+
+
 def _is_text(step: Change) -> bool:
     return step.span is None and step.resource_id is None
 
@@ -214,13 +235,6 @@ def _proposed(slot: Slot) -> str | None:
 def _operation(path: str, *parameters: Json) -> Sending:
     body = {"resourceType": "Parameters", "parameter": list(parameters)} if parameters else None
     return Sending(method="POST", path=path, body=body)
-
-
-def proposals(response: httpx.Response) -> Json:
-    """A Bundle, bare or as the parameter `return`."""
-    body = returned(resource(response) or {})
-    words.expect(body, "Bundle")
-    return body
 
 
 def _parts(span: Span) -> Iterator[Span]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import httpx
+
 from gateway.plugin import (
     Appointment,
     Cancel,
@@ -92,11 +94,10 @@ class Millennium(Standard):
 
     async def retold(self, no: Refused, step: Written) -> Reason | None:
         """A slot that was taken meanwhile is told as a rule: it is looked at."""
-        if no.reason == "rule" and isinstance(step, Change | Create):
-            shown = await self.http.read(f"/Slot/{_only(step.slots).id}", resource)
-            if shown is not None and shown.get("status") != "free":
-                return "taken"
-        return None
+        if no.reason != "rule" or not isinstance(step, Change | Create):
+            return None
+        shown = await self.http.read(f"/Slot/{_only(step.slots).id}", _status)
+        return None if shown == "free" else "taken"
 
     # -- writes ------------------------------------------------------------------------------------------------
 
@@ -130,6 +131,12 @@ class Millennium(Standard):
         if step.comment and step.comment.strip():
             raise Refused("unsupported", "a booking takes no comment")
         return Sending(method="POST", path="/Appointment", body=body)
+
+
+def _status(response: httpx.Response) -> str:
+    body = resource(response) or {}
+    words.expect(body, "Slot")
+    return words.status_of(body)
 
 
 def _only(held: Sequence[Slot]) -> Slot:

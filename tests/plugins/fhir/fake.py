@@ -48,7 +48,7 @@ class FakeFhir:
     gone: set[tuple[str, str]] = field(default_factory=set)
     seen: list[Request] = field(default_factory=list)
     faults: list[Callable[[Request], Response | None]] = field(default_factory=list)
-    last_id: int = 100
+    last_id: int = 7000
 
     @property
     def app(self) -> Starlette:
