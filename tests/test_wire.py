@@ -582,7 +582,7 @@ def test_a_range_can_only_be_filled_where_free_time_is_told():
     [("with", Support.NATIVE), ("before", Support.EMULATED), ("none", Support.UNSUPPORTED)],
 )
 def test_a_cancellations_comment_has_a_place_or_not(place, support):
-    assert abilities(Capabilities(cancel=True, cancel_comment=place)).cancel.comment is support
+    assert abilities(Capabilities(cancel=True, cancel_comment=place, comment=True)).cancel.comment is support
     assert abilities(Capabilities(cancel=False, cancel_comment=place)).cancel.comment is Support.UNSUPPORTED
 
 

@@ -104,3 +104,22 @@ class Capabilities:
     """Configured per account: ask for free time before, for conflicts after the write, or not at all."""
     notify: bool | None = None
     """Configured per account: may the EMR message patients about what is written? `None`: nothing was said of it."""
+
+    @property
+    def guards_time(self) -> bool:
+        """Something keeps two appointments from one time, or the account is configured to do without."""
+        return self.slot_check != "emr" or self.free_time != "none" or self.lists or self.refuses_overlap
+
+    @property
+    def checks_afterwards(self) -> bool:
+        """Conflicts are asked for after a write that takes time: as configured, or where nothing else prevents them."""
+        if self.slot_check != "emr":
+            return self.slot_check == "after_write"
+        return self.lists and not (self.refuses_overlap or self.slot_records)
+
+    @property
+    def checks(self) -> SlotCheck:
+        """When free time is really looked at: before a write only by an EMR that tells it."""
+        if self.slot_check == "emr" and self.free_time == "none":
+            return "after_write" if self.checks_afterwards else "off"
+        return self.slot_check

@@ -287,7 +287,4 @@ def resource_days(resource_id: str | None, span: Span) -> set[tuple[str, str]]:
 
 
 def _to_check(wishes: Sequence[Wish], can: Capabilities) -> tuple[str, ...]:
-    after = can.slot_check == "after_write" or (
-        can.slot_check == "emr" and not can.refuses_overlap and not can.slot_records and can.lists
-    )
-    return tuple(w.chain for w in wishes if after and w.change in ("moved", "created"))
+    return tuple(w.chain for w in wishes if can.checks_afterwards and w.change in ("moved", "created"))

@@ -142,6 +142,7 @@ def _confirmed(before: Appointment) -> bool:
 def _book(command: Command, intent: Book, can: Capabilities) -> Planning:
     if not can.create:
         raise refusals.not_supported("This EMR can't book appointments.", None)
+    refusals.unguarded(can)
     refusals.comment(intent.comment, can, writes=True)
     refusals.unsayable(intent.span, can)
     asked = [

@@ -123,17 +123,36 @@ def movable(appointment: Appointment, can: Capabilities) -> bool:
 
 def moves(wishes: Sequence[Wish], can: Capabilities) -> None:
     """The EMR must be able to move, natively or by booking anew and cancelling without a code."""
-    for wish in wishes:
-        if wish.change != "moved":
-            continue
-        by_rebooking = (wish.spans and can.move == "none") or (wish.reassigns and can.reassign == "none")
-        if by_rebooking and not (can.create and can.cancel):
-            raise not_supported("This EMR can't move appointments.", "body/start" if wish.spans else "body/resource_id")
-        if by_rebooking and wish.before is not None and wish.before.code_to_cancel:
-            raise not_supported(
-                "This EMR moves an appointment only by cancelling it, which asks the patient for a code.",
-                None,
-            )
+    moving = [wish for wish in wishes if wish.change == "moved"]
+    if moving:
+        unguarded(can)
+    for wish in moving:
+        if wish.spans and can.move == "none":
+            _rebooked(wish, can, "body/start")
+        elif wish.reassigns and can.reassign == "none":
+            _rebooked(wish, can, "body/resource_id")
+
+
+def _rebooked(wish: Wish, can: Capabilities, path: str) -> None:
+    if not (can.create and can.cancel):
+        raise not_supported("This EMR can't move appointments.", path)
+    if wish.before is not None and wish.before.code_to_cancel:
+        raise not_supported(
+            "This EMR moves an appointment only by cancelling it, which asks the patient for a code.",
+            None,
+        )
+    nameless(wish)
+
+
+def nameless(wish: Wish) -> None:
+    """What is to be created must be somebody's, with somebody."""
+    if wish.expected.patient_id is None or wish.expected.resource_id is None:
+        raise not_supported("An appointment without a patient or a resource can't be booked anew.", None)
+
+
+def unguarded(can: Capabilities) -> None:
+    if not can.guards_time:
+        raise not_supported("This EMR neither tells what is free or taken nor refuses a time that is taken.", None)
 
 
 def not_cancellable(read: Read) -> None:

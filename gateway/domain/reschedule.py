@@ -223,11 +223,15 @@ def _ordered(command: Command, wishes: Sequence[Wish], can: Capabilities) -> Pla
 
 def _check_abilities(wishes: Sequence[Wish], can: Capabilities) -> None:
     refusals.moves(wishes, can)
-    changes = {w.change for w in wishes}
-    if "created" in changes and not can.create:
+    created, cancelled = ([w for w in wishes if w.change == change] for change in ("created", "cancelled"))
+    if created and not can.create:
         raise refusals.not_supported("The range needs more appointments, and this EMR can't book any.", "body/end")
-    if "cancelled" in changes and not can.cancel:
+    if cancelled and not can.cancel:
         raise refusals.not_supported("The range needs fewer appointments, and this EMR can't cancel any.", "body/end")
+    if can.cancel_comment == "none" and any(w.comment is not None for w in cancelled):
+        raise refusals.not_supported("This EMR takes no comment with a cancellation.", "body/comment")
+    for wish in created:
+        refusals.nameless(wish)
 
 
 def _in_order(wishes: Sequence[Wish]) -> list[Wish]:

@@ -16,9 +16,8 @@ def abilities(can: Capabilities) -> answers.Capabilities:
         update=update,
         cancel=cancel,
         confirm=_native(can.confirm != "none"),
-        create=answers.CreateFields(booking=_native(can.create), comment=_native(can.create and can.comment)),
-        bulk_update=answers.UpdateFields(
-            start_end=_UNSUPPORTED,
+        create=_create(can),
+        bulk_update=answers.BulkUpdateFields(
             resource_id=_at_most_emulated(update.resource_id),
             comment=_at_most_emulated(update.comment),
         ),
@@ -45,6 +44,8 @@ def _at_most_emulated(support: Support) -> Support:
 
 
 def _moving(how: str, can: Capabilities) -> Support:
+    if not can.guards_time:
+        return _UNSUPPORTED
     if how != "none":
         return _NATIVE
     return _EMULATED if can.create and can.cancel else _UNSUPPORTED
@@ -59,16 +60,21 @@ def _update(can: Capabilities) -> answers.UpdateFields:
 
 
 def _cancel(can: Capabilities) -> answers.CancelFields:
-    comment = {"with": _NATIVE, "before": _EMULATED, "none": _UNSUPPORTED}[can.cancel_comment]
+    written = _at_most_emulated(_native(can.comment))
+    comment = {"with": _NATIVE, "before": written, "none": _UNSUPPORTED}[can.cancel_comment]
     return answers.CancelFields(status=_native(can.cancel), comment=comment if can.cancel else _UNSUPPORTED)
+
+
+def _create(can: Capabilities) -> answers.CreateFields:
+    able = can.create and can.guards_time
+    return answers.CreateFields(booking=_native(able), comment=_native(able and can.comment))
 
 
 def _reschedule(can: Capabilities, update: answers.UpdateFields) -> answers.RescheduleFields:
     """A range is filled with free time, so an EMR must tell it."""
-    able = can.free_time != "none" and update.start_end is not _UNSUPPORTED
 
     def field(support: Support) -> Support:
-        return _at_most_emulated(support) if able else _UNSUPPORTED
+        return _UNSUPPORTED if can.free_time == "none" else _at_most_emulated(support)
 
     return answers.RescheduleFields(
         start_end=field(update.start_end),
@@ -93,7 +99,7 @@ def _reads(can: Capabilities) -> answers.Reads:
 
 def _facts(can: Capabilities) -> answers.Facts:
     return answers.Facts(
-        slot_check=can.slot_check,
+        slot_check=can.checks,
         free_time=can.free_time,
         free_time_by=sorted(can.free_time_by),
         slots_per_appointment=can.slots_per_appointment,

@@ -68,6 +68,13 @@ class UpdateFields(_Answer):
     comment: Support
 
 
+class BulkUpdateFields(_Answer):
+    """With `start` and `end` it is a continuous reschedule."""
+
+    resource_id: Support
+    comment: Support
+
+
 class CancelFields(_Answer):
     status: Support
     comment: Support
@@ -107,14 +114,18 @@ class Guards(_Answer):
 class Facts(_Answer):
     """What a client may want to know about this EMR before it shows a form."""
 
-    slot_check: SlotCheck = Field(description="When free time is checked: before the write, after it, or never.")
+    slot_check: SlotCheck = Field(
+        description="When the gateway itself looks whether a time is free: before the write, after it, or never."
+    )
     free_time: Literal["slots", "windows", "none"] = Field(description="The shape of its free time.")
     free_time_by: list[Kind] = Field(description="What must be named for its free time to be told.")
     slots_per_appointment: Literal["one", "many"] = Field(description="How many slots an appointment may take.")
     ids_stable: bool = Field(description="`false`: a moved appointment gets a new id (the old one goes on working).")
     version_check: bool = Field(description="The EMR itself refuses a write over what somebody else has changed.")
     confirmation: Literal["code", "flag", "none"] = Field(description="How an appointment is confirmed.")
-    cancel_code: bool = Field(description="Cancelling may ask the patient for a code.")
+    cancel_code: bool = Field(
+        description="Cancelling may ask the patient for a code; what it is asked for can't be moved by booking anew."
+    )
     comment_max: int | None = Field(description="The longest comment, in characters.")
     moves_awaiting: bool = Field(description="An appointment that awaits its confirmation can be moved.")
     cancel_reasons: Literal["coded", "none"] = Field(
@@ -138,7 +149,7 @@ class Capabilities(_Answer):
     cancel: CancelFields
     confirm: Support
     create: CreateFields
-    bulk_update: UpdateFields
+    bulk_update: BulkUpdateFields
     bulk_cancel: CancelFields
     continuous_reschedule: RescheduleFields
     reads: Reads

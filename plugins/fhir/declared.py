@@ -57,7 +57,8 @@ def narrowed(can: Capabilities, statement: Mapping[str, Any], *, changes_by: str
     if not _may(told, "Appointment", "search-type"):
         can = replace(can, lists=False)
     if not _may(told, "Slot", "search-type"):
-        can = replace(can, free_time="none", own_time_shown=False)
+        # What is not found can't be marked either.
+        can = replace(can, free_time="none", own_time_shown=False, slot_records=False)
     if not patches or not _may(told, "Slot", "patch"):
         can = replace(can, slot_records=False)
     return can

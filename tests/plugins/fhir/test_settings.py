@@ -87,6 +87,7 @@ def without(kind: str, interaction: str) -> dict[str, object]:
         ("Appointment", "create", "create"),
         ("Appointment", "search-type", "lists"),
         ("Slot", "search-type", "own_time_shown"),
+        ("Slot", "search-type", "slot_records"),
         ("Slot", "patch", "slot_records"),
     ],
 )
