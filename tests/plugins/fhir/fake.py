@@ -19,6 +19,7 @@ from tests.plugins.fhir.searching import Resource, Store
 
 BASE = "http://fhir.test/r4"
 MEDIA = "application/fhir+json"
+OVER = ("cancelled", "entered-in-error")
 
 
 class Refusal(Exception):
@@ -32,6 +33,7 @@ class FakeFhir:
     """The server's state, and what a test may turn: `page` entries per page, `answers` to writes, `faults` next.
 
     Without `links` a result is cut at `_count` and `most`; `chains` are followed, refused, empty or passed over.
+    A server that `keeps_slots` marks those of an appointment together with it.
     """
 
     base: str = BASE
@@ -44,6 +46,7 @@ class FakeFhir:
     links: bool = True
     most: int = 1000
     versions: ClassVar[str] = "{}"
+    keeps_slots: bool = False
     store: Store = field(default_factory=dict)
     gone: set[tuple[str, str]] = field(default_factory=set)
     seen: list[Request] = field(default_factory=list)
@@ -144,7 +147,18 @@ class FakeFhir:
     def _stored(self, body: Resource) -> Resource:
         if body["resourceType"] == "Appointment":
             check(body)
-        return self.put(body)
+        stored = self.put(body)
+        if self.keeps_slots and body["resourceType"] == "Appointment":
+            self._keep_slots()
+        return stored
+
+    def _keep_slots(self) -> None:
+        standing = [a for a in self.store["Appointment"].values() if a["status"] not in OVER]
+        held = {s["reference"] for a in standing for s in a.get("slot", ())}
+        for slot in list(self.store["Slot"].values()):
+            status = "busy" if f"Slot/{slot['id']}" in held else "free"
+            if slot["status"] != status:
+                self.put({**slot, "status": status})
 
     def _search(self, kind: str, request: Request) -> Response:
         params = request.query_params.multi_items()

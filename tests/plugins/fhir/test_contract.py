@@ -31,7 +31,7 @@ class Practice:
         self.transport = InProcessTransport(self.fake.app)
 
     def opened(self, transport: httpx.AsyncBaseTransport) -> Emr:
-        told = {"base_url": self.base_url, "zone": "Europe/Stockholm"}
+        told = {"base_url": self.base_url, "zone": "Europe/Stockholm", "marks_slots": not self.fake.keeps_slots}
         return emr_open(Account("fhir", Settings.model_validate(told), Door(transport)))
 
     async def unconfirmed(self, span: Span, resource_id: str) -> str:
@@ -95,3 +95,11 @@ class TestServerThatHeedsNoVersions(EmrContract):
     @pytest.fixture
     async def world(self) -> World:
         return fhir_world(honours_if_match=False, chains="empty", includes=False, links=False)
+
+
+class TestServerThatKeepsItsSlots(EmrContract):
+    """And is not told to: `marks_slots = false`."""
+
+    @pytest.fixture
+    async def world(self) -> World:
+        return fhir_world(keeps_slots=True)
