@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,16 +21,16 @@ from argon2 import PasswordHasher
 
 from gateway import __version__, app, demo, logs, serving
 from gateway.auth import client_hash
-from gateway.domain.capabilities import Capabilities
+from gateway.described import described
 from gateway.keys import BadKey, WrongKey
 from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
-from gateway.port import PLUGIN_API, Vendor
+from gateway.port import PLUGIN_API
 from gateway.registry import PluginError, Registry
 from gateway.routes import metrics_app
 from gateway.settings import Settings, examine, load_without_clients
 from gateway.state_dir import StateDirBusy, StateDirUnusable, claim
-from gateway.support_table import support_table
+from gateway.support_table import TABLES
 from gateway.toml_files import ConfigError
 
 _SAID = (
@@ -76,7 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--connect", action="store_true", help="also read once from every EMR account")
     check.set_defaults(run=_check)
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
-    emrs.add_argument("--table", action="store_true", help="as the table in README.md")
+    emrs.add_argument(
+        "--table",
+        nargs="?",
+        const="digest",
+        choices=TABLES,
+        help="as the table in README.md (digest), or as those in docs/emrs/README.md (complete)",
+    )
     emrs.set_defaults(run=_emrs)
     sandbox = commands.add_parser("sandbox", parents=[config], help="serve the sandbox EMR by itself")
     sandbox.add_argument("--port", type=int, default=8090, help="0: any free one (default: 8090)")
@@ -160,27 +166,10 @@ def _check(asked: argparse.Namespace) -> int:
 def _emrs(asked: argparse.Namespace) -> int:
     registry = Registry.load()
     vendors = tuple(registry.vendors.values())
-    print(support_table(vendors) if asked.table else "\n".join(map(_described, vendors)))
+    print(TABLES[asked.table](vendors) if asked.table else "\n\n".join(map(described, vendors)))
     for sentences in registry.broken.values():
         print(*sentences, sep="\n", file=sys.stderr)
     return 1 if registry.broken else 0
-
-
-def _described(vendor: Vendor) -> str:
-    """What the plugin declares beyond being able to do nothing."""
-    values = ((field, getattr(vendor.capabilities, field.name)) for field in fields(Capabilities))
-    told = [f"  {field.name}: {_shown(value)}" for field, value in values if value != field.default]
-    return "\n".join([f"{vendor.key}: {vendor.name}", *told])
-
-
-def _shown(value: object) -> str:
-    match value:
-        case frozenset():
-            return ", ".join(sorted(value)) or "none"
-        case bool():
-            return "yes" if value else "no"
-        case _:
-            return str(value)
 
 
 # -- sandbox ----------------------------------------------------------------------------------------------------------

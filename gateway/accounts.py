@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.clients_file import OF_ACCOUNTS, WRITTEN_OUT, AccountSettings, is_reference
 from gateway.domain.capabilities import Capabilities
+from gateway.domain.editions import Edition
 from gateway.network import lives_here
 from gateway.port import Account, BadAccount, Emr, Vendor
 from gateway.registry import PluginError, Registry
@@ -35,6 +36,7 @@ class OpenAccount:
     plugin: str
     name: str
     """For people to read."""
+    edition: Edition
     emr: Emr
     """The port; its capabilities bear the account's own `slot_check` and `notify`."""
 
@@ -70,11 +72,14 @@ def _opened(client_id: str, account: AccountSettings, registry: Registry, route:
     emr = _emr(account, vendor, registry, route)
     slot_check = account.slot_check or emr.capabilities.slot_check
     emr.capabilities = replace(emr.capabilities, slot_check=slot_check, notify=account.notify)
+    edition = vendor.edition(emr.edition)
+    assert edition is not None
     return OpenAccount(
         client_id=client_id,
         key=account.key,
         plugin=account.plugin,
         name=account.name or vendor.name,
+        edition=edition,
         emr=emr,
     )
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.commands import Command
+from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
 from gateway.domain.outcome import Outcome
 from gateway.ledger import CommandRow
@@ -30,7 +31,9 @@ class AccountInfo:
     key: str
     plugin: str
     name: str
+    edition: Edition
     capabilities: Capabilities
+    """What is left of the edition's for this very account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

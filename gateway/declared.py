@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from gateway.domain.capabilities import Capabilities
+from gateway.domain.editions import Edition, Operation, Tested, beyond
 from gateway.port import PLUGIN_API, Emr, Vendor
 
 KEY = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
@@ -63,6 +65,34 @@ def _shape(plugin: str, vendor: Any) -> Iterator[str]:
         yield f"its capabilities are {_kind(vendor.capabilities)}, they must be Capabilities"
     if vendor.embedded is not None and not callable(vendor.embedded):
         yield "its embedded must be a function that makes an ASGI app, or None"
+    yield from _shape_of_editions(vendor.editions)
+
+
+def _shape_of_editions(editions: Any) -> Iterator[str]:
+    if not isinstance(editions, tuple) or not all(isinstance(edition, Edition) for edition in editions):
+        yield f"its editions are {_kind(editions)}, they must be a tuple of Edition"
+        return
+    names = Counter(edition.name for edition in editions if isinstance(edition.name, str))
+    yield from (f"it has {count} editions called {name}" for name, count in names.items() if count > 1)
+    for edition in editions:
+        yield from (f"its edition {edition.name!r}: {mistake}" for mistake in _shape_of_edition(edition))
+
+
+def _shape_of_edition(edition: Any) -> Iterator[str]:
+    if not isinstance(edition.name, str) or not KEY.fullmatch(edition.name):
+        yield "its name must be a slug of a-z, 0-9, - and _"
+    if not isinstance(edition.title, str) or not edition.title:
+        yield "its title must be a text"
+    if not isinstance(edition.capabilities, Capabilities):
+        yield f"its capabilities are {_kind(edition.capabilities)}, they must be Capabilities"
+    if not isinstance(edition.against, str):
+        yield "against what it was tested must be a text"
+    otherwise = edition.otherwise if isinstance(edition.otherwise, Mapping) else {None: None}
+    ways = [edition.tested, *otherwise.values()]
+    if any(way not in get_args(Tested) for way in ways) or any(name not in get_args(Operation) for name in otherwise):
+        yield f"each of {', '.join(get_args(Operation))} is tested in one way: {', '.join(get_args(Tested))}"
+    if "live" in ways and not edition.against:
+        yield "what is tested live must say against which server"
 
 
 def _promises(vendor: Vendor) -> Iterator[str]:
@@ -77,6 +107,20 @@ def _promises(vendor: Vendor) -> Iterator[str]:
         # An entry may well be looked up by an EMR that lists none.
         if not declared(vendor.capabilities) and _overrides(vendor.emr, methods[0]):
             yield f"{name} implements {methods[0]}, but its capabilities do not declare {capability}"
+    yield from _promises_of_editions(vendor)
+
+
+def _promises_of_editions(vendor: Vendor) -> Iterator[str]:
+    most = vendor.capabilities
+    for edition in vendor.comes_in:
+        can = edition.capabilities
+        for more in beyond(can, most):
+            yield f"its edition {edition.name} claims more than its capabilities declare: {more}"
+        if can.slot_records and can.free_time == "none":
+            yield f"its edition {edition.name} declares slot_records, which are found by the free time that is told"
+    lacking = (set(beyond(most, edition.capabilities)) for edition in vendor.comes_in)
+    for unclaimed in sorted(set.intersection(*lacking)):
+        yield f"it declares {unclaimed}, which none of its editions can do"
 
 
 def _overrides(emr: type[Emr], *methods: str) -> bool:

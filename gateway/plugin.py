@@ -2,6 +2,7 @@
 
 from gateway.domain.availability import bookable
 from gateway.domain.capabilities import Capabilities, Support
+from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt
@@ -45,6 +46,7 @@ __all__ = [
     "CutShort",
     "Discard",
     "Door",
+    "Edition",
     "Emr",
     "EmrError",
     "Entry",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 from gateway.domain.capabilities import Capabilities
+from gateway.domain.editions import STANDARD, Edition
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt
@@ -86,10 +87,13 @@ class Emr:
     sees to that for transport, status and parsing.
     """
 
-    def __init__(self, capabilities: Capabilities, tenant: str) -> None:
+    def __init__(self, capabilities: Capabilities, tenant: str, edition: str = STANDARD) -> None:
         self.capabilities = capabilities
+        """What the account can do: no more than its edition."""
         self.tenant = tenant
         """Names the EMR behind the account (base URL and practice): two accounts with one tenant share locks."""
+        self.edition = edition
+        """Which of its vendor's editions the account is."""
 
     # -- reads -------------------------------------------------------------------------------------------------
 
@@ -212,6 +216,16 @@ class Vendor:
     """The port's implementation, so that what is declared can be held against what is implemented."""
     capabilities: Capabilities
     """The most that any account can do."""
+    editions: tuple[Edition, ...] = ()
+    """The kinds of account there are. Without any there is one, `standard`, which can do all of `capabilities`."""
     api: int = PLUGIN_API
     embedded: Callable[[Path], Any] | None = None
     """An ASGI app that *is* the EMR, given the state directory: reached in-process, for demonstrations."""
+
+    @property
+    def comes_in(self) -> tuple[Edition, ...]:
+        """Its editions, one at least."""
+        return self.editions or (Edition(title=self.name, capabilities=self.capabilities),)
+
+    def edition(self, name: str) -> Edition | None:
+        return next((edition for edition in self.comes_in if edition.name == name), None)

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from gateway.accounts import OpenAccount
+from gateway.domain.editions import beyond
 from gateway.port import EmrError, NotSent, Refused, Throttled
+from gateway.registry import PluginError
 
 log = logging.getLogger("gateway.probing")
 
@@ -20,10 +22,12 @@ AGAIN_S = 60.0
 
 
 async def probe(account: OpenAccount) -> None:
-    """Narrow the account's capabilities to what the EMR really offers. Raises EmrError."""
-    emr = account.emr
+    """Narrow the account's capabilities to what the EMR really offers. Raises EmrError, PluginError where it adds."""
+    emr, edition = account.emr, account.edition
     found = await emr.probe()
     configured = emr.capabilities
+    if more := ", ".join(beyond(found, edition.capabilities)):
+        raise PluginError(f"plugin {account.plugin}: a probe finds more than the edition {edition.name} claims: {more}")
     emr.capabilities = replace(found, slot_check=configured.slot_check, notify=configured.notify)
 
 

@@ -18,6 +18,7 @@ import pluggy
 from gateway import hookspecs
 from gateway.declared import KEY, mistakes_of
 from gateway.domain.capabilities import Capabilities
+from gateway.domain.editions import beyond
 from gateway.port import Account, BadAccount, Emr, Vendor
 
 _HOOKS = ("emr_vendor", "emr_open")
@@ -76,6 +77,11 @@ class Registry:
             raise PluginError(f"plugin {plugin}: the account that emr_open gives has no capabilities")
         if not isinstance(getattr(emr, "tenant", None), str) or not emr.tenant:
             raise PluginError(f"plugin {plugin}: the account that emr_open gives names no tenant")
+        edition = vendor.edition(getattr(emr, "edition", ""))
+        if edition is None:
+            raise PluginError(f"plugin {plugin}: the account that emr_open gives is of no edition of the plugin's")
+        if more := ", ".join(beyond(emr.capabilities, edition.capabilities)):
+            raise PluginError(f"plugin {plugin}: the account claims more than the edition {edition.name}: {more}")
         return emr
 
     def _introduce(self, name: str) -> Vendor:

@@ -107,7 +107,7 @@ class Service:
 
     def accounts(self, principal: Principal) -> Sequence[AccountInfo]:
         return [
-            AccountInfo(key=a.key, plugin=a.plugin, name=a.name, capabilities=a.emr.capabilities)
+            AccountInfo(key=a.key, plugin=a.plugin, name=a.name, edition=a.edition, capabilities=a.emr.capabilities)
             for (client, _), a in self._accounts.items()
             if client == principal.client_id
         ]

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from gateway.api import AccountInfo, Principal, Reply
 from gateway.domain.capabilities import Capabilities
+from gateway.domain.editions import Edition
 from gateway.domain.errors import NotFound, Unauthorized
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Status
 from gateway.domain.outcome import Outcome, Shown
@@ -21,6 +22,7 @@ CREDENTIALS = {"x-leyr-client-id": "demo", "x-leyr-client-secret": "demo-secret"
 EMR = "/api/emrs/clinic"
 ONE = f"{EMR}/appointments/a-1"
 MANY = f"{EMR}/appointments"
+EDITION = Edition(name="odd", title="An odd one", capabilities=Capabilities(), tested="own", against="itself")
 
 
 def appointment(id: str = "a-1", **fields) -> Appointment:
@@ -73,7 +75,8 @@ class StubGateway:
 
     def accounts(self, principal):
         return [
-            AccountInfo(key=key, plugin="sandbox", name="Sandbox", capabilities=self.can) for key in ("clinic", "å b/c")
+            AccountInfo(key=key, plugin="sandbox", name="Sandbox", edition=EDITION, capabilities=self.can)
+            for key in ("clinic", "å b/c")
         ]
 
     async def write(self, principal, emr, command, circumstances):

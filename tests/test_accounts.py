@@ -14,7 +14,7 @@ from gateway.accounts import open_accounts, plain_secrets, plugins_of
 from gateway.domain.capabilities import Capabilities
 from gateway.port import BadAccount, Emr, Vendor
 from gateway.probing import probe
-from gateway.registry import Registry
+from gateway.registry import PluginError, Registry
 from gateway.settings import Settings, examine, load
 from gateway.toml_files import ConfigError
 from gateway.way import DIRECT, Proxy, Tls
@@ -393,3 +393,30 @@ def test_nothing_leads_through_a_network_to_an_emr_that_lives_in_the_gateway(con
     assert account_mistakes(path, {"API_KEY": "k"}) == [sentence]
     elsewhere = SANDBOX.replace('clinic = "north"', 'clinic = "north", base_url = "https://sandbox.example"')
     assert opened(load({"API_KEY": "k"}, config=config(clients=CLIENT + elsewhere + line + "\n")))
+
+
+# -- editions ------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_bears_its_edition(config):
+    clients = CLIENT + SANDBOX.replace(" }", ', personality = "no-move" }')
+    account = opened(load({"API_KEY": "k"}, config=config(clients=clients)))["app", "north"]
+    assert (account.edition.name, account.edition.capabilities) == ("no-move", account.emr.capabilities)
+
+
+@pytest.mark.parametrize(("found", "kept"), [({"comment": False}, True), ({"moves_awaiting": True}, False)])
+async def test_a_probe_takes_away_and_adds_nothing(config, monkeypatch, found, kept):
+    account = opened(load({"API_KEY": "k"}, config=config(clients=CLIENT + SANDBOX)))["app", "north"]
+    told = replace(account.emr.capabilities, **found)
+
+    async def probing() -> Capabilities:
+        return told
+
+    monkeypatch.setattr(account.emr, "probe", probing)
+    if kept:
+        await probe(account)
+        assert account.emr.capabilities == told
+        return
+    with pytest.raises(PluginError, match="a probe finds more than the edition in-place claims: moves_awaiting"):
+        await probe(account)
+    assert account.emr.capabilities == account.edition.capabilities

@@ -23,6 +23,7 @@ from gateway import serving
 from gateway.__main__ import main
 from gateway.auth import Clients, client_hash
 from gateway.keys import Keys
+from gateway.registry import Registry
 from gateway.settings import load
 from gateway.state_dir import claim
 from tests.config_files import CLIENT, write
@@ -213,6 +214,22 @@ def test_emrs_lists_the_plugins_and_what_they_can_do(capsys):
     said = capsys.readouterr().out
     assert "sandbox: Sandbox EMR\n" in said
     assert "  free_time: slots\n" in said
+    live = "    standard (GNU Health HIS 5): tested live: GNU Health HIS 5.0.6 on SQLite and PostgreSQL\n"
+    assert live in said
+    no_move = (
+        "    no-move (slots, never moved): tested own: the sandbox itself\n      move: none\n      reassign: none\n"
+    )
+    assert no_move in said
+
+
+def test_emrs_says_what_is_broken_and_lists_the_others(capsys, monkeypatch):
+    loaded = Registry.load()
+    loaded.broken["acme"] = ("plugin acme can't be imported",)
+    monkeypatch.setattr(Registry, "load", lambda: loaded)
+    assert main(["emrs"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "plugin acme can't be imported\n"
+    assert "sandbox: Sandbox EMR\n" in said.out
 
 
 def test_the_sandbox_can_be_served_by_itself(tmp_path):

@@ -12,9 +12,7 @@ import pytest
 
 import gateway.plugin
 from gateway import __version__, hookspecs
-from gateway.__main__ import main
 from gateway.hookspecs import PROJECT
-from gateway.support_table import BEGIN, END
 
 ROOT = Path(__file__).parents[1]
 LONGEST_FILE = 320
@@ -124,12 +122,6 @@ def test_every_lock_holds_hashes_for_all_that_it_names():
 def test_the_readme_changes_an_appointment_before_line_40():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert any("curl" in line and "PATCH" in line for line in lines[:39])
-
-
-def test_the_support_table_is_what_the_plugins_declare(capsys):
-    assert main(["emrs", "--table"]) == 0
-    stated = (ROOT / "README.md").read_text().partition(BEGIN)[2].partition(END)[0]
-    assert stated.strip() == capsys.readouterr().out.strip(), "paste what `python -m gateway emrs --table` prints"
 
 
 def test_links_between_the_documents_lead_somewhere():

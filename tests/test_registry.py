@@ -244,11 +244,22 @@ def test_what_is_implemented_must_be_declared(plugin, method):
     assert sentence.startswith(f"plugin acme: AcmeEmr implements {method}, but its capabilities do not declare ")
 
 
-@pytest.mark.parametrize(("declared", "method"), CAPABILITIES)
+@pytest.mark.parametrize(("declared", "method"), CAPABILITIES[:-1])
 def test_what_is_declared_and_implemented_is_taken(plugin, declared, method):
     more = f"class AcmeEmr(Emr):\n    async def {method}(self, asked):\n        return None\n"
     source = GOOD.replace("class AcmeEmr(Emr):", more).replace("cancel=True", f"cancel=True, {declared}")
     assert Registry.load({"acme"}, [plugin(source)]).broken == {}
+
+
+def test_slots_are_marked_only_where_they_can_be_found(plugin):
+    more = "\n    ".join(f"async def {method}(self, asked): return None" for method in ("mark_slot", "free_time"))
+    source = GOOD.replace("class AcmeEmr(Emr):", f"class AcmeEmr(Emr):\n    {more}")
+    blind = source.replace("async def free_time", "async def other")
+    assert refusal(plugin(blind.replace("cancel=True", "slot_records=True"))).endswith(
+        "its edition standard declares slot_records, which are found by the free time that is told"
+    )
+    both = source.replace("cancel=True", "cancel=True, slot_records=True, free_time='slots'")
+    assert Registry.load({"acme"}, [plugin(both)]).broken == {}
 
 
 def test_an_emr_that_can_only_look_up_lists_no_directory_but_may_declare_one(plugin):
@@ -299,3 +310,77 @@ def test_a_refused_plugin_answers_no_hook_any_more(plugin):
     assert set(registry.vendors) == {"zeta"}
     with pytest.raises(PluginError, match="plugin acme"):
         registry.open(account(), "acme")
+
+
+# -- editions ---------------------------------------------------------------------------------------------------------
+
+EDITIONS = GOOD.replace("capabilities=CAN)", "capabilities=CAN, editions=EDITIONS)").replace(
+    "import Appointment", "import Edition, Appointment"
+)
+
+
+def with_editions(editions: str, open_as: str = "standard") -> str:
+    source = EDITIONS.replace("KEY, API", f"EDITIONS = {editions}\nKEY, API")
+    return source.replace('"acme:1")', f'"acme:1", "{open_as}")')
+
+
+ONE = "Edition(name='one', title='One', capabilities=CAN)"
+
+
+def test_a_plugin_without_editions_comes_in_one_that_can_do_all_it_declares(plugin):
+    registry = Registry.load({"acme"}, [plugin(GOOD)])
+    (edition,) = registry.vendor("acme").comes_in
+    assert (edition.name, edition.title, edition.tested) == ("standard", "Acme", "document")
+    assert edition.capabilities == registry.vendor("acme").capabilities
+    assert registry.open(account(), "acme").edition == "standard"
+
+
+def test_an_account_says_of_which_edition_it_is(plugin):
+    two = f"({ONE}, Edition(name='two', title='Two', capabilities=Capabilities()))"
+    registry = Registry.load({"acme"}, [plugin(with_editions(two, "one"))])
+    assert registry.broken == {}
+    assert registry.open(account(), "acme").edition == "one"
+
+
+@pytest.mark.parametrize(
+    ("editions", "sentence"),
+    [
+        ("[]", "its editions are a value of type list, they must be a tuple of Edition"),
+        ("(CAN,)", "its editions are a value of type tuple, they must be a tuple of Edition"),
+        (f"({ONE}, {ONE})", "it has 2 editions called one"),
+        (f"({ONE[:-1]}, against=5),)", "its edition 'one': against what it was tested must be a text"),
+        (f"({ONE[:-1]}, tested=[]),)", "its edition 'one': each of update, cancel, confirm, create, bulk_update, "),
+        (f"({ONE[:-1]}, otherwise=5),)", "its edition 'one': each of update, cancel, confirm, create, bulk_update, "),
+        ("(Edition(name=[], title='One', capabilities=CAN),)", "its edition []: its name must be a slug of a-z, 0-9, "),
+        (f"({ONE.replace('one', 'O ne')},)", "its edition 'O ne': its name must be a slug of a-z, 0-9, - and _"),
+        (f"({ONE.replace('One', '')},)", "its edition 'one': its title must be a text"),
+        (f"({ONE.replace('CAN', 'None')},)", "its edition 'one': its capabilities are nothing, they must be Capa"),
+        (f"({ONE[:-1]}, tested='live'),)", "its edition 'one': what is tested live must say against which server"),
+        (f"({ONE[:-1]}, otherwise={{'cancel': 'live'}}),)", "its edition 'one': what is tested live must say against"),
+        (f"({ONE[:-1]}, tested='well'),)", "its edition 'one': each of update, cancel, confirm, create, bulk_update, "),
+        (f"({ONE[:-1]}, otherwise={{'fly': 'own'}}),)", "its edition 'one': each of update, cancel, confirm, create, "),
+        (f"({ONE[:-1]}, otherwise={{'reads': ''}}),)", "its edition 'one': each of update, cancel, confirm, create, "),
+        (f"({ONE.replace('CAN', 'Capabilities(create=True, cancel=True)')},)",
+         "its edition one claims more than its capabilities declare: create"),
+        (f"({ONE.replace('CAN', 'Capabilities()')},)", "it declares cancel, which none of its editions can do"),
+    ],
+)  # fmt: skip
+def test_editions_are_checked(plugin, editions, sentence):
+    assert refusal(plugin(with_editions(editions))).startswith(f"plugin acme: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (with_editions(f"({ONE},)", "two"), "the account that emr_open gives is of no edition of the plugin's"),
+        (
+            GOOD.replace('AcmeEmr(CAN, "acme:1")', 'AcmeEmr(Capabilities(cancel=True, comment=True), "acme:1")'),
+            "the account claims more than the edition standard: comment",
+        ),
+    ],
+)
+def test_an_account_is_held_against_its_edition(plugin, source, sentence):
+    registry = Registry.load({"acme"}, [plugin(source)])
+    with pytest.raises(PluginError) as refused:
+        registry.open(account(), "acme")
+    assert str(refused.value) == f"plugin acme: {sentence}"

@@ -557,6 +557,12 @@ async def test_the_emrs_of_the_caller_are_listed_with_what_they_can_do(client):
         ("clinic", "sandbox", "Sandbox"),
         ("å b/c", "sandbox", "Sandbox"),
     ]
+    assert told[0]["edition"] == "odd"
+    assert (told[0]["tested"]["against"], told[0]["tested"]["reads"], told[0]["tested"]["update"]) == (
+        "itself",
+        "own",
+        None,
+    )
     assert told[0]["capabilities"]["update"] == {
         "start_end": "unsupported",
         "resource_id": "unsupported",

@@ -18,7 +18,7 @@ class Watched(Emr):
     """Passes everything on to a plugin's account. What it answers with is right in itself, or the case fails."""
 
     def __init__(self, emr: Emr) -> None:
-        super().__init__(emr.capabilities, emr.tenant)
+        super().__init__(emr.capabilities, emr.tenant, emr.edition)
         self._emr = emr
 
     # -- reads -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The client's JSON: bodies into intents, outcomes and errors into answers. It knows nothing of HTTP's routes."""
 
-from gateway.wire.abilities import abilities
+from gateway.wire.abilities import abilities, cells, tested
 from gateway.wire.parse import booking, fingerprint, patch_many, patch_one
 from gateway.wire.render import (
     render_accounts,
@@ -19,6 +19,7 @@ __all__ = [
     "Standard",
     "abilities",
     "booking",
+    "cells",
     "fingerprint",
     "patch_many",
     "patch_one",
@@ -30,5 +31,6 @@ __all__ = [
     "render_outcome",
     "render_slots",
     "speaking",
+    "tested",
     "typed_id",
 ]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import get_args
+
+from pydantic import BaseModel
+
 from gateway.domain.capabilities import Capabilities, Support
+from gateway.domain.editions import Edition, Operation
 from gateway.domain.model import Kind
 from gateway.wire import answers
 
@@ -33,6 +39,21 @@ def abilities(can: Capabilities) -> answers.Capabilities:
         ),
         facts=_facts(can),
     )
+
+
+def tested(edition: Edition, told: answers.Capabilities) -> answers.Tested:
+    """How each operation was tested of which the account can do anything at all."""
+    support = cells(told)
+    able = {operation: set(support[operation].values()) != {_UNSUPPORTED} for operation in get_args(Operation)}
+    ways = {operation: edition.how(operation) if able[operation] else None for operation in able}
+    return answers.Tested(against=edition.against, **ways)
+
+
+def cells(told: answers.Capabilities) -> Mapping[str, Mapping[str, Support]]:
+    """By operation and field; an operation without fields has one that has no name."""
+    groups = {name: dict(value) if isinstance(value, BaseModel) else {"": value} for name, value in told}
+    supports = {name: {f: s for f, s in group.items() if isinstance(s, Support)} for name, group in groups.items()}
+    return {name: fields for name, fields in supports.items() if fields}
 
 
 def _native(able: bool) -> Support:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from gateway.domain.capabilities import Notifies, SlotCheck, Support
+from gateway.domain.editions import Tested as Way
 from gateway.domain.model import Kind, Status
 from gateway.domain.steps import Chained
 from gateway.ledger import State, StepState
@@ -157,13 +158,32 @@ class Capabilities(_Answer):
     facts: Facts
 
 
+class Tested(_Answer):
+    """`live`: against a real server that somebody else wrote; `document`: against a fake that was written from the
+    vendor's documents; `own`: against the EMR itself, which is the gateway's; `null`: unsupported."""
+
+    against: str = Field(description="Which server and version, or whose documents; for people to read.")
+    update: Way | None
+    cancel: Way | None
+    confirm: Way | None
+    create: Way | None
+    bulk_update: Way | None
+    bulk_cancel: Way | None
+    continuous_reschedule: Way | None
+    reads: Way | None
+
+
 class Account(_Answer):
     """One EMR account of the caller."""
 
     key: str = Field(description="The `{emr}` of the paths.")
     plugin: str
     name: str
-    capabilities: Capabilities
+    edition: str = Field(description="Which kind of account it is, of those that its plugin knows.")
+    capabilities: Capabilities = Field(
+        description="Maybe less than its edition's: by its settings, or by what it told."
+    )
+    tested: Tested = Field(description="How each operation of its edition was tested, with the usual settings.")
 
 
 class CommandAnswer(_Answer):

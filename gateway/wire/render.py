@@ -14,7 +14,7 @@ from gateway.domain.model import Appointment, Entry, Slot
 from gateway.domain.outcome import Outcome, Shown
 from gateway.ledger import Answer, CommandRow, State, StepRow, StepState
 from gateway.wire import answers
-from gateway.wire.abilities import abilities
+from gateway.wire.abilities import abilities, tested
 from gateway.wire.values import sendable
 
 JSON = "application/json"
@@ -55,11 +55,19 @@ def render_entries(entries: Sequence[Entry]) -> Answer:
 
 
 def render_accounts(accounts: Sequence[AccountInfo]) -> Answer:
-    told = [
-        answers.Account(key=a.key, plugin=a.plugin, name=a.name, capabilities=abilities(a.capabilities))
-        for a in accounts
-    ]
-    return _ok(_array(told))
+    return _ok(_array([_account(a) for a in accounts]))
+
+
+def _account(account: AccountInfo) -> answers.Account:
+    can = abilities(account.capabilities)
+    return answers.Account(
+        key=account.key,
+        plugin=account.plugin,
+        name=account.name,
+        edition=account.edition.name,
+        capabilities=can,
+        tested=tested(account.edition, can),
+    )
 
 
 def render_command(row: CommandRow) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.plugin import Account, BadAccount, Emr, Vendor, hookimpl
 from plugins.fhir.credentials import credentials
 from plugins.fhir.declared import FULL
+from plugins.fhir.editions import EDITIONS
 from plugins.fhir.emr import FhirEmr
 from plugins.fhir.patches import CANCEL_REASON
 from plugins.fhir.problems import problem
@@ -15,7 +16,14 @@ __all__ = ["FhirEmr", "Settings", "emr_open", "emr_vendor"]
 
 @hookimpl
 def emr_vendor() -> Vendor:
-    return Vendor(key="fhir", name="FHIR R4 server", settings=Settings, emr=FhirEmr, capabilities=FULL)
+    return Vendor(
+        key="fhir",
+        name="FHIR R4 server",
+        settings=Settings,
+        emr=FhirEmr,
+        capabilities=FULL,
+        editions=EDITIONS,
+    )
 
 
 @hookimpl

@@ -47,7 +47,8 @@ ANSWER = {"Prefer": "return=representation"}
 class FhirEmr(Emr):
     def __init__(self, http: VendorHttp, settings: Settings, cancel_reason: str) -> None:
         dialect = DIALECTS[settings.dialect]
-        super().__init__(declared(settings, dialect.differences), str(httpx.URL(settings.base_url)))
+        tenant = str(httpx.URL(settings.base_url))
+        super().__init__(declared(settings, dialect.differences), tenant, settings.edition)
         self._http = http
         self._settings = settings
         self.learned = Learned()

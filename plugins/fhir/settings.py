@@ -91,3 +91,7 @@ class Settings(BaseModel):
         if services != self.services:
             raise ValueError(f'dialect = {self.dialect} needs services = "{services}"')
         return self
+
+    @property
+    def edition(self) -> str:
+        return "server-slots" if self.dialect == "standard" and not self.marks_slots else self.dialect

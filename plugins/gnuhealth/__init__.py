@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from gateway.plugin import Account, Emr, Vendor, hookimpl
+from gateway.plugin import Account, Edition, Emr, Vendor, hookimpl
 from plugins.gnuhealth.emr import FULL, GnuHealthEmr
 from plugins.gnuhealth.rpc import Session
 from plugins.gnuhealth.settings import Settings
@@ -12,9 +12,24 @@ from plugins.gnuhealth.settings import Settings
 __all__ = ["GnuHealthEmr", "Settings", "emr_open", "emr_vendor"]
 
 
+EDITION = Edition(
+    title="GNU Health HIS 5",
+    capabilities=FULL,
+    tested="live",
+    against="GNU Health HIS 5.0.6 on SQLite and PostgreSQL",
+)
+
+
 @hookimpl
 def emr_vendor() -> Vendor:
-    return Vendor(key="gnuhealth", name="GNU Health HIS", settings=Settings, emr=GnuHealthEmr, capabilities=FULL)
+    return Vendor(
+        key="gnuhealth",
+        name="GNU Health HIS",
+        settings=Settings,
+        emr=GnuHealthEmr,
+        capabilities=FULL,
+        editions=(EDITION,),
+    )
 
 
 @hookimpl

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from gateway.plugin import Account, ApiKey, Emr, Vendor, hookimpl
+from gateway.plugin import Account, ApiKey, Edition, Emr, Vendor, hookimpl
 from plugins.sandbox.emr import build_app
 from plugins.sandbox.plugin import SandboxEmr
-from plugins.sandbox.settings import WIDEST, Settings
+from plugins.sandbox.settings import DECLARED, TITLES, WIDEST, Settings
 from plugins.sandbox.wire import problem
 
 __all__ = ["SandboxEmr", "Settings", "build_app", "emr_open", "emr_vendor"]
+
+
+def _editions() -> tuple[Edition, ...]:
+    """The personalities."""
+    return tuple(
+        Edition(name=name, title=TITLES[name], capabilities=can, tested="own", against="the sandbox itself")
+        for name, can in DECLARED.items()
+    )
 
 
 @hookimpl
@@ -19,6 +27,7 @@ def emr_vendor() -> Vendor:
         settings=Settings,
         emr=SandboxEmr,
         capabilities=WIDEST,
+        editions=_editions(),
         embedded=build_app,
     )
 

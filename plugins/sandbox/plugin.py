@@ -41,7 +41,7 @@ Written = Change | Create | Cancel | Confirm | Discard
 
 class SandboxEmr(Emr):
     def __init__(self, http: VendorHttp, settings: Settings, tells: Callable[[Written], bool | None]) -> None:
-        super().__init__(DECLARED[settings.personality], f"sandbox:{settings.address}")
+        super().__init__(DECLARED[settings.personality], f"sandbox:{settings.address}", settings.personality)
         self._http, self._tells = http, tells
         self._starts_only = settings.personality == "starts"
 

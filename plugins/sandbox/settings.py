@@ -75,5 +75,18 @@ DECLARED: dict[Personality, Capabilities] = {
     "no-refusal": replace(IN_PLACE, refuses_overlap=False),
 }
 
+TITLES: dict[Personality, str] = {
+    "in-place": "slots, moved in place",
+    "new-id": "slots, moved under a new id",
+    "no-move": "slots, never moved",
+    "windows": "open time, moved in place",
+    "windows-new-id": "open time, moved under a new id",
+    "starts": "starts only",
+    "slot-records": "slots that the caller marks",
+    "no-content": "writes without an answer",
+    "async": "writes that show later",
+    "no-refusal": "double bookings are taken",
+}
+
 WIDEST = replace(IN_PLACE, slot_records=True)
 """What some account can do and no account is without a word for."""

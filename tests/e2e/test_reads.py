@@ -267,6 +267,8 @@ async def test_a_client_sees_its_own_emrs_and_what_they_can_do(api):
         *("starts", "slot-records", "no-content", "async", "no-refusal"),
     }
     assert {(e["plugin"], e["name"]) for e in found.values()} == {("sandbox", "A sandbox")}
+    assert {key: e["edition"] for key, e in found.items()} == {key: key for key in found}
+    assert {way for e in found.values() for name, way in e["tested"].items() if name != "against"} == {"own"}
     told = {key: e["capabilities"] for key, e in found.items()}
     assert told["in-place"]["update"]["start_end"] == "native"
     assert told["no-move"]["update"]["start_end"] == "emulated"

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterator
 from uuid import uuid4
 
 from gateway.declared import mistakes_of
-from gateway.domain.capabilities import Capabilities
+from gateway.domain.editions import beyond
 from gateway.domain.model import Appointment, Kind, Slot, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot
@@ -17,9 +17,6 @@ from gateway.testing.claims import case, changes
 from gateway.testing.practice import Practice
 from gateway.testing.watched import Watched
 
-ABILITIES = ("lists", "create", "discard", "cancel", "comment", "slot_records", "own_time_shown")
-KINDS = ("free_time", "move", "reassign", "cancel_comment", "cancel_reasons", "confirm")
-
 
 class AccountCases:
     @case()
@@ -27,12 +24,14 @@ class AccountCases:
         vendor = at.world.vendor
         assert not list(mistakes_of(vendor.key, vendor))
         assert isinstance(at.world.emr, vendor.emr), "the account is of another class than the plugin introduces"
-        more = list(_more(at.can, vendor.capabilities))
+        edition = vendor.edition(at.world.emr.edition)
+        assert edition is not None, "the account is of no edition that the plugin introduces"
+        more = list(beyond(at.can, edition.capabilities))
         assert not more, f"the account claims more than the plugin declares: {', '.join(more)}"
 
     @case()
     async def test_a_probe_proves_the_account_and_adds_nothing(self, at: Practice) -> None:
-        more = list(_more(await at.emr.probe(), at.can))
+        more = list(beyond(await at.emr.probe(), at.can))
         assert not more, f"the probe adds what the account does not claim: {', '.join(more)}"
 
     @case()
@@ -109,15 +108,6 @@ async def _or_refusal(asking: Awaitable[object]) -> object:
         return await asking
     except Refused as no:
         return no.reason
-
-
-def _more(can: Capabilities, most: Capabilities) -> Iterator[str]:
-    """The abilities that `most` lacks. Which of two kinds an ability is of may differ by account."""
-    yield from (name for name in ABILITIES if getattr(can, name) and not getattr(most, name))
-    yield from (name for name in KINDS if getattr(can, name) != "none" and getattr(most, name) == "none")
-    if most.notifies not in ("switch", can.notifies) and can.notifies != "emr":
-        yield "notifies"
-    yield from (f"the directory {kind}" for kind in sorted(can.directories - most.directories))
 
 
 def _undeclared(at: Practice) -> Iterator[Awaitable[object]]:

@@ -95,6 +95,20 @@ def test_each_missing_interaction_costs_what_needs_it(kind, interaction, lost):
     assert not getattr(narrowed(FULL, without(kind, interaction)), lost)
 
 
+@pytest.mark.parametrize(
+    ("told", "edition"),
+    [
+        ({}, "standard"),
+        ({"marks_slots": False}, "server-slots"),
+        ({"dialect": "canvas"}, "canvas"),
+        ({"dialect": "canvas", "marks_slots": False}, "canvas"),
+    ],
+)
+def test_the_edition_is_the_dialect_and_who_marks_the_slots(told, edition):
+    assert Settings.model_validate({**BASE, **told}).edition == edition
+    assert emr_vendor().edition(edition) is not None
+
+
 def test_settings_narrow_what_is_declared():
     settings = Settings.model_validate({**BASE, "care_units": "none", "marks_slots": False, "late_write_s": 1})
     can = declared(settings, {})

@@ -29,6 +29,7 @@ def test_what_the_plugin_declares_is_what_the_emr_is():
 def test_the_vendor_promises_no_more_than_its_accounts_hold():
     vendor = emr_vendor()
     assert vendor.key == "sandbox"
+    assert {e.name: e.capabilities for e in vendor.editions} == DECLARED
     for can in DECLARED.values():
         assert can.directories <= vendor.capabilities.directories
         assert not (can.slot_records and not vendor.capabilities.slot_records)
