@@ -1,12 +1,14 @@
 """Lists that vendors show a page at a time, by number, offset, cursor or link: all of a list or an error, never a part.
 
 What comes or goes while the pages are read may be listed or not. What is there all the time is listed, and once, as far
-as that can be seen to. Where totals are told and change on the way, the list is read again from its beginning; and
+as that can be seen to. A list is read again from its beginning if the totals that it tells change on the way, or if it
+has shown less in the end than they say. Besides,
 
-- by offset, each page is asked for from the last item of the one before, and read again from the beginning unless that
-  item stands where it stood: nothing is lost, provided that the vendor keeps its order;
-- by cursor and by link nothing is lost if the vendor goes on from the last item that it showed. If it counts instead,
-  and tells no totals, an item can slip into a page that was read already when another one goes;
+- by offset, each page is asked for from the last item of the one before, and the list read again unless that one stands
+  where it stood: nothing is lost, provided that the vendor keeps its order;
+- by cursor and by link nothing is lost if the vendor goes on from the last item that it showed, and all keep their
+  places. If it counts instead, one can slip into a page that was read already when another goes; without totals that is
+  not seen;
 - by number the same can happen, and it is not seen even by totals if another one comes at the same time. It is the last
   choice.
 """

@@ -293,7 +293,7 @@ async def test_whatever_a_server_answers_there_is_an_end_and_no_other_error(kind
 
 
 class Server:
-    """Answers `GET`s with the pages that it has at their paths and queries, and keeps what was asked."""
+    """Answers with the pages that it has at paths and queries, and keeps what was asked."""
 
     def __init__(self, pages: dict[str, Any]) -> None:
         self.pages, self.seen = pages, list[httpx.Request]()
@@ -303,6 +303,7 @@ class Server:
         if len(self.seen) > 30:
             raise AssertionError("it is asked for ever")
         told = self.pages.get(request.url.raw_path.decode(), {"items": []})
+        told = told(request) if callable(told) else told
         return told if isinstance(told, httpx.Response) else httpx.Response(200, json=told)
 
     @property
@@ -384,6 +385,27 @@ async def test_an_error_on_the_way_is_the_lists_error(monkeypatch):
     server.pages["/v1/list?2"] = {"items": [["x"]]}
     with pytest.raises(MaybeDone, match="no sense"):
         await by_link(server.http(), "/list", page)
+
+
+async def test_each_way_goes_over_the_accounts_door_with_whatever_the_vendor_wants_said():
+    server = Server({"/v1/n?page=2&per_page=2": {"items": ["c"]}, "/v1/n?page=1&per_page=2": {"items": ["a", "b"]}})
+    server.pages |= {"/v1/o?Offset=0&Limit=2": {"items": ["a", "b"]}, "/v1/o?Offset=1&Limit=2": {"items": ["b"]}}
+    server.pages["/v1/graphql"] = lambda request: {
+        "items": ["b"] if b'"after":"1"' in request.content else ["a"],
+        "next": None if b'"after":"1"' in request.content else "1",
+    }
+    http = server.http()
+
+    def by_query(after: str | None) -> Awaitable[Page[str]]:
+        return http.read("/graphql", page, method="POST", json={"query": "...", "variables": {"after": after}})
+
+    assert await by_number(lambda n: http.read("/n", page, params={"page": n, "per_page": 2}), size=2) == [
+        "a",
+        "b",
+        "c",
+    ]
+    assert await by_offset(lambda n: http.read("/o", page, params={"Offset": n, "Limit": 2}), size=2) == ["a", "b"]
+    assert await by_cursor(by_query) == ["a", "b"]
 
 
 # -- RFC 8288 ---------------------------------------------------------------------------------------------------------
