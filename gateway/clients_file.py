@@ -43,8 +43,8 @@ class _ClientRow(_Row):
 class _TlsRow(_Row):
     ca: str | None = None
     certificate: str | None = None
-    private_key: str | None = None
-    key_password: str | None = None
+    private_key: str | None = Field(default=None, repr=False)
+    key_password: str | None = Field(default=None, repr=False)
 
 
 class _EmrRow(_Row):
@@ -54,7 +54,7 @@ class _EmrRow(_Row):
     notify: StrictBool | None = None
     cancel_reason: Annotated[str, Field(pattern=r"^\S+(\s\S+)*$")] | None = None
     tls: _TlsRow | None = None
-    proxy: str | None = None
+    proxy: str | None = Field(default=None, repr=False)
     settings: dict[str, Any] = {}
 
 

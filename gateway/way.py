@@ -61,7 +61,7 @@ class Tls:
 
     def _trust_mistakes(self) -> Iterator[str]:
         if self.ca is not None and not _certificates(self.ca):
-            yield "ca holds no certificate in PEM"
+            yield "ca holds no readable certificate in PEM"
         if self == Tls():
             yield "ca is missing, and certificate with private_key; give the one or the other"
 
@@ -72,13 +72,13 @@ class Tls:
             return
         own = _certificates(self.certificate)
         if not own:
-            yield "certificate holds no certificate in PEM"
+            yield "certificate holds no readable certificate in PEM"
         try:
             key = _key(self.private_key, self.key_password)
         except ValueError as error:
             yield f"private_key {error}"
         else:
-            if own and own[0].public_key() != key.public_key():
+            if own and not _fits(own[0], key):
                 yield "private_key does not fit the certificate"
 
 
@@ -137,6 +137,13 @@ def _certificates(pem: str) -> list[Certificate]:
         return load_pem_x509_certificates(pem.encode())
     except ValueError:
         return []
+
+
+def _fits(certificate: Certificate, key: PrivateKeyTypes) -> bool:
+    try:
+        return certificate.public_key() == key.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # a kind of key that nothing here can use
+        return False
 
 
 def _key(pem: str, password: str | None) -> PrivateKeyTypes:

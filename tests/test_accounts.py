@@ -340,7 +340,7 @@ def test_an_account_without_a_way_of_its_own_goes_directly(config):
 @pytest.mark.parametrize(
     ("lines", "sentences"),
     [
-        ('tls = { ca = "ca.pem" }', [".tls.ca holds no certificate in PEM"]),
+        ('tls = { ca = "ca.pem" }', [".tls.ca holds no readable certificate in PEM"]),
         ('tls = { ca = "file:gone" }', [
             ".tls.ca refers to a file that can't be read (FileNotFoundError); see to gone",
         ]),
@@ -361,7 +361,7 @@ def test_an_account_without_a_way_of_its_own_goes_directly(config):
             ".proxy holds a password, which is a secret; refer to it as env:NAME or file:PATH",
         ]),
         (f'tls = {{ ca = "x" }}\nproxy = "https://user:{SECRET}@proxy:3128"', [
-            ".tls.ca holds no certificate in PEM",
+            ".tls.ca holds no readable certificate in PEM",
             f".proxy {UNSPOKEN}",
         ]),
     ],

@@ -137,13 +137,13 @@ TOGETHER = "certificate and private_key go together; give both"
     ("given", "sentences"),
     [
         ({}, ["ca is missing, and certificate with private_key; give the one or the other"]),
-        ({"ca": "/etc/ssl/ca.pem"}, ["ca holds no certificate in PEM"]),
-        ({"ca": AUTHORITY.key_pem()}, ["ca holds no certificate in PEM"]),
-        ({"ca": AUTHORITY.pem.replace("M", "!")}, ["ca holds no certificate in PEM"]),
+        ({"ca": "/etc/ssl/ca.pem"}, ["ca holds no readable certificate in PEM"]),
+        ({"ca": AUTHORITY.key_pem()}, ["ca holds no readable certificate in PEM"]),
+        ({"ca": AUTHORITY.pem.replace("M", "!")}, ["ca holds no readable certificate in PEM"]),
         ({"certificate": GATEWAY.pem}, [TOGETHER]),
         ({"private_key": GATEWAY.key_pem()}, [TOGETHER]),
         ({"ca": AUTHORITY.pem, "key_password": SECRET}, [TOGETHER]),
-        (PAIR | {"certificate": "x"}, ["certificate holds no certificate in PEM"]),
+        (PAIR | {"certificate": "x"}, ["certificate holds no readable certificate in PEM"]),
         (PAIR | {"private_key": SECRET}, ["private_key is no private key in PEM"]),
         (PAIR | {"private_key": GATEWAY.pem}, ["private_key is no private key in PEM"]),
         (PAIR | {"private_key": STRANGER.key_pem()}, ["private_key does not fit the certificate"]),
@@ -155,7 +155,7 @@ TOGETHER = "certificate and private_key go together; give both"
         ),
         (
             PAIR | {"ca": "x", "private_key": "x"},
-            ["private_key is no private key in PEM", "ca holds no certificate in PEM"],
+            ["private_key is no private key in PEM", "ca holds no readable certificate in PEM"],
         ),
     ],
 )
