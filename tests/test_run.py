@@ -285,3 +285,32 @@ async def test_after_a_crash_at_every_boundary_it_is_finished_or_undone(can, int
         assert end.state in (State.UNDONE, State.REFUSED)
         assert seen(model) == before
     assert slots_agree(model)
+
+
+@pytest.mark.parametrize("what", ["move", "bulk", "reschedule, creating", "reschedule, cancelling"])
+@pytest.mark.parametrize("point", range(1, 9))
+async def test_an_undo_that_was_cut_off_ends_as_undone(what, point):
+    """A slot that is marked back already is seen to be, and is not taken for somebody else's."""
+    intent = INTENTS[what]
+    model, emr, run, _ = world(RECORDS, intent, {3: "refuse"})
+    before = seen(model)
+    journal, count = Journal(), 0
+
+    async def crashing(step, write=emr.mark_slot):
+        nonlocal count
+        count += 1
+        receipt = await write(step)
+        if count == point:
+            raise Crash
+        return receipt
+
+    emr.mark_slot = crashing
+    try:
+        end = await a_run(run.plan, emr, journal).carry_out()
+    except Crash:
+        del emr.mark_slot
+        again = a_run(run.plan, emr, journal)
+        again.restore(list(journal.rows.values()))
+        end = await again.resume()
+    assert end.state in (State.UNDONE, State.REFUSED)
+    assert seen(model) == before

@@ -173,6 +173,10 @@ class Attempt:
                 return Result("failed", error=Conflict(problems=[_taken()]))
         return Result("done", Receipt(slot=found[1]))
 
+    async def marked(self, step: MarkSlot) -> bool:
+        """Is the slot as the step would have it, and nobody else's? Raises EmrError."""
+        return (await self._slot_seen(step, OutcomeUnknown())).state == "done"
+
     async def _find(self, step: Step, new_id: str | None) -> Appointment | None:
         if new_id is not None:
             return await self._emr.appointment(new_id)

@@ -53,14 +53,22 @@ class Undo:
         """The write that undoes the step; or where it stands, if there is nothing (any more) for us to undo."""
         match at.step:
             case MarkSlot() as step:
-                slot = at.receipt.slot if at.receipt and at.receipt.slot else step.slot
-                return replace(step, slot=slot, state="free" if step.state == "busy" else "busy")
+                return await self._marking_back(step, at)
             case Create() as step:
                 return await self._withdrawal(step, at)
             case Change() as step:
                 return await self._restoring(step, at)
             case _:
                 return StepState.LEFT
+
+    async def _marking_back(self, step: MarkSlot, at: Progress) -> Step | StepState:
+        """Over the version that our own step left. In another one it may be as before: by an undo that was cut off."""
+        left = at.receipt.slot if at.receipt and at.receipt.slot else step.slot
+        back = replace(step, slot=left, state="free" if step.state == "busy" else "busy")
+        found = await self._emr.slot(left)
+        if found is not None and found[0] == step.state and left.version in (None, found[1].version):
+            return replace(back, slot=found[1])
+        return StepState.UNDONE if await self._attempt.marked(back) else StepState.LEFT
 
     async def _withdrawal(self, step: Create, at: Progress) -> Step | StepState:
         left = _left(at)
