@@ -31,6 +31,7 @@ _METHODS: tuple[tuple[str, Callable[[Capabilities], bool], tuple[str, ...]], ...
     ("cancel", lambda can: can.cancel, ("cancel",)),
     ("confirm", lambda can: can.confirm != "none", ("confirm",)),
     ("slot_records", lambda can: can.slot_records, ("mark_slot",)),
+    ("bundle_max", lambda can: can.bundle_max > 0, ("bundle",)),
 )
 """Which capability stands for which method(s) of the port; one of several is enough."""
 

@@ -5,7 +5,7 @@ from gateway.domain.capabilities import Capabilities, Support
 from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
-from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
 from gateway.hookspecs import hookimpl
 from gateway.local_time import day_bounds, from_wall, repeated, to_wall
 from gateway.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
@@ -66,6 +66,7 @@ __all__ = [
     "SmartBackend",
     "Span",
     "Status",
+    "Step",
     "Support",
     "Throttled",
     "Url",

@@ -18,7 +18,7 @@ from gateway.domain.capabilities import Capabilities
 from gateway.domain.editions import STANDARD, Edition
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
-from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
 
 if TYPE_CHECKING:
     from gateway.vendor_http import Door
@@ -175,6 +175,14 @@ class Emr:
         raise Refused("unsupported")
 
     async def mark_slot(self, step: MarkSlot) -> Receipt:
+        raise Refused("unsupported")
+
+    async def bundle(self, steps: Sequence[Step]) -> Sequence[Receipt]:
+        """All of the steps by one HTTP write, and a receipt for each in their order. Capability `bundle_max`.
+
+        What it raises is about the whole: `Refused` means that nothing of it was done, `MaybeDone` that of no step it
+        is known. Only for an EMR of which it was proved, not merely said, that it carries out all or nothing.
+        """
         raise Refused("unsupported")
 
 

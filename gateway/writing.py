@@ -279,6 +279,5 @@ def store_down() -> Busy:
 
 def _within_quota(made: Plan, quota: int | None, window_s: float) -> None:
     """The writes, with those of their undo, must fit what the EMR is known to allow."""
-    needed = 2 * sum(len(stage) for stage in made.stages)
-    if quota is not None and needed > quota:
+    if quota is not None and made.most_writes > quota:
         raise EmrUnavailable("It takes more calls than the EMR allows.", retry_after=window_s)

@@ -153,6 +153,15 @@ class Model:
         self.calls[step.kind] += 1
         return getattr(self, f"_{step.kind}")(step)
 
+    def bundle(self, steps: Sequence[Any]) -> list[Receipt]:
+        """All of them or none, in the order in which they come."""
+        before = copy.deepcopy((self.book, self.slot_state, self.made))
+        try:
+            return [self.write(step) for step in steps]
+        except Refused:
+            self.book, self.slot_state, self.made = before
+            raise
+
     def _change(self, step: Change) -> Receipt:
         now = self.book.get(step.before.id)
         if now is None:

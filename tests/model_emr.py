@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.domain.model import Appointment, FreeTime, Kind, Slot
 from gateway.domain.questions import FindFreeTime, LookUp, ReadAppointments, ReadCalendar
-from gateway.domain.steps import Change, Create, Receipt
+from gateway.domain.steps import Change, Create, Receipt, Step
 from gateway.port import Emr, MaybeDone, NotSent, Refused, Throttled
 from tests.model import Model
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -107,9 +109,64 @@ class ModelEmr(Emr):
                 return Receipt()
             case _:
                 receipt = self.model.write(step)
+        return self._staffed(receipt)
+
+    def _staffed(self, answer: T) -> T:
         if self.staff is not None:
             staff, self.staff = self.staff, None
             staff(self.model)
-        return receipt
+        return answer
 
     change = create = cancel = confirm = discard = mark_slot = _write
+
+    async def bundle(self, steps: Sequence[Step]) -> Sequence[Receipt]:
+        """One write, all or nothing; with a fault of those that begin with "half" the promise is broken."""
+        self.writes += 1
+        if self.down:
+            raise NotSent
+        match self.faults.get(self.writes):
+            case "refuse":
+                raise Refused("rule", emr_code="TOO_LATE")
+            case "stale":
+                raise Refused("stale")
+            case "not sent":
+                raise NotSent
+            case "busy":
+                raise Throttled(retry_after=1)
+            case "drop":
+                raise MaybeDone
+            case "bug":
+                raise KeyError("name of nobody")
+            case "lost":
+                self.model.bundle(steps)
+                raise MaybeDone(timed_out=True)
+            case "late":
+                self.clock.due.append((self.clock.seconds + 2, lambda: self.model.bundle(steps)))
+                raise MaybeDone(timed_out=True)
+            case "blackout":
+                self.model.bundle(steps)
+                self.down = True
+                raise MaybeDone
+            case "other":
+                return self.model.bundle([replace(s, comment="?") if hasattr(s, "comment") else s for s in steps])
+            case "nothing":
+                self.model.bundle(steps)
+                return [Receipt() for _ in steps]
+            case "hollow":
+                return self.model.copy().bundle(steps)
+            case "fewer":
+                return self.model.bundle(steps)[:-1]
+            case "half, lost":
+                self._half(steps)
+                raise MaybeDone
+            case "half, told as done":
+                told = self._half(steps)
+                return [told[n] if n in told else Receipt() for n in range(len(steps))]
+            case "half, refused":
+                self._half(steps)
+                raise Refused("stale")
+        return self._staffed(self.model.bundle(steps))
+
+    def _half(self, steps: Sequence[Step]) -> dict[int, Receipt]:
+        """Every other one, beginning with the first."""
+        return {n: self.model.write(steps[n]) for n in range(0, len(steps), 2)}

@@ -227,6 +227,7 @@ CAPABILITIES = [
     ("discard=True", "discard"),
     ("confirm='flag'", "confirm"),
     ("slot_records=True", "mark_slot"),
+    ("bundle_max=100", "bundle"),
 ]
 
 

@@ -78,6 +78,10 @@ class Capabilities:
     notifies: Notifies = "emr"
     """Whether the EMR messages patients about what is written: as each write says, never, or as the EMR likes."""
 
+    # -- several writes as one ---------------------------------------------------------------------------------
+    bundle_max: int = 0
+    """How many writes it carries out as one, all of them or none (`Emr.bundle`). 0: none."""
+
     # -- how a write proves itself -----------------------------------------------------------------------------
     answers_with: Literal["appointment", "nothing"] = "appointment"
     """A write's answer holds the appointment as it now is; `nothing`: it must be read back."""

@@ -7,9 +7,10 @@ earlier only where the EMR would refuse a move because the time is still held; t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from gateway.domain.bundle import bundles
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, Slot, Span
 from gateway.domain.steps import Cancel, Chained, Change, Confirm, Create, Line, MarkSlot, Plan, Step, utc_days
@@ -84,7 +85,7 @@ def lower(operation: str, wishes: Sequence[Wish], can: Capabilities) -> Plan:
     for wish in wishes:
         _sort_into(parts, wish, can)
     stages = _ordered(parts, can)
-    return Plan(
+    plan = Plan(
         operation=operation,
         stages=stages,
         lines=_lines(wishes),
@@ -92,6 +93,7 @@ def lower(operation: str, wishes: Sequence[Wish], can: Capabilities) -> Plan:
         resource_days=days(wishes),
         check_conflicts=_to_check(wishes, can),
     )
+    return replace(plan, bundled=bundles(plan, can))
 
 
 def irreversible(step: Step, can: Capabilities) -> bool:

@@ -113,6 +113,9 @@ class Line:
 class Plan:
     """Stages of steps: the steps of a stage run together, a stage starts when the one before it is settled.
 
+    A `bundled` plan is sent by one write instead, which the EMR carries out as a whole or not at all; its stages still
+    say in which order it is undone, and in which its steps follow each other should the EMR break its word.
+
     `turning_stage` is the first stage with a step that can't be undone, or `None`. Everything before it is undone on
     failure; from its first success on there is only forward.
     """
@@ -125,6 +128,13 @@ class Plan:
     """(resource id, UTC date) pairs to be held while the plan runs; appointments are held by their chains."""
     check_conflicts: tuple[str, ...] = ()
     """Chains to be asked for conflicts after the writes, where the EMR never refuses a double booking."""
+    bundled: bool = False
+
+    @property
+    def most_writes(self) -> int:
+        """How many it takes if all of it has to be undone again."""
+        undo = sum(len(stage) for stage in self.stages)
+        return undo + (1 if self.bundled else undo)
 
     def steps(self) -> Iterator[tuple[int, Step]]:
         """All steps with their index, in the order of the stages."""

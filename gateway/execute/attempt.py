@@ -1,11 +1,12 @@
-"""One write: sent, settled, looked up when its answer is lost, compared with what was asked."""
+"""One write, of a step or a bundle: sent, settled, looked up when its answer is lost, compared with what was asked."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from gateway.domain.availability import holds_time
 from gateway.domain.compare import deviations
@@ -28,6 +29,7 @@ from gateway.port import Emr, EmrError, MaybeDone, NotSent, Refused, Throttled
 
 log = logging.getLogger("gateway.execute")
 
+T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 Monotonic = Callable[[], float]
 
@@ -51,24 +53,51 @@ class Result:
 
 
 class Attempt:
-    def __init__(self, emr: Emr, *, sleep: Sleep, monotonic: Monotonic) -> None:
+    def __init__(self, emr: Emr, *, sleep: Sleep, monotonic: Monotonic, own: Iterable[str] = ()) -> None:
         self._emr, self._sleep, self._monotonic = emr, sleep, monotonic
+        self.own = set(own)
+        """The ids of the command's appointments: a slot that one of them holds is nobody else's."""
 
     async def send(self, step: Step, path: str | None = None) -> Result:
         """Carry the step out. Never raises: what a plugin raises beyond the port's errors is shown as our fault."""
         sent_at = self._monotonic()
+        answer = await self._answer(self._write(step), step.kind, path)
+        match answer:
+            case Result():
+                return answer
+            case GatewayError():
+                return await self.look_up(step, answer, since=sent_at)
+            case _:
+                return await self._settled(step, answer, path)
+
+    async def send_together(self, steps: Sequence[Step], paths: Sequence[str | None]) -> Sequence[Result]:
+        """Carry all of them out by one write. Never raises. An answer is not proof enough: each is read back."""
+        sent_at = self._monotonic()
+        # Which of them was refused is not told.
+        path = paths[0] if len(set(paths)) == 1 else None
+        answer = await self._answer(self._bundle(steps), "bundle", path)
+        match answer:
+            case Result():
+                return [answer] * len(steps)
+            case GatewayError():
+                return await self.look_up_together(steps, answer, since=sent_at)
+            case _:
+                sent = zip(steps, answer, paths, strict=True)
+                return await asyncio.gather(*(self._shown(*one) for one in sent))
+
+    async def _answer(self, writing: Awaitable[T], kind: str, path: str | None) -> T | Result | GatewayError:
+        """What the write gave; how it ended, if it was not carried out; or what to say if a look-up finds nothing."""
         try:
-            receipt = await self._write(step)
+            return await writing
         except (NotSent, Throttled) as error:
             return Result("failed", error=of_write(error, path), sent=isinstance(error, Throttled))
         except Refused as error:
             return Result("failed", error=of_write(error, path), stale=error.reason in ("stale", "not_found"))
         except MaybeDone as error:
-            return await self.look_up(step, of_write(error, path), since=sent_at)
+            return of_write(error, path)
         except Exception as error:  # noqa: BLE001  a plugin's bug: it may have sent, so it is looked up like a lost answer
-            log.error("plugin failed in %s: %s", step.kind, type(error).__name__)
-            return await self.look_up(step, GatewayError("The gateway failed in a write."), since=sent_at)
-        return await self._settled(step, receipt, path)
+            log.error("plugin failed in %s: %s", kind, type(error).__name__)
+            return GatewayError("The gateway failed in a write.")
 
     async def _write(self, step: Step) -> Receipt:
         match step:
@@ -85,6 +114,24 @@ class Attempt:
             case MarkSlot():
                 return await self._emr.mark_slot(step)
 
+    async def _bundle(self, steps: Sequence[Step]) -> Sequence[Receipt]:
+        try:
+            receipts = await self._emr.bundle(steps)
+        except Refused:
+            if await self._any_booked(steps):
+                raise MaybeDone("refused as a whole, and carried out in part") from None
+            raise
+        if len(receipts) != len(steps):
+            raise MaybeDone("answered for other steps than were sent")
+        return receipts
+
+    async def _any_booked(self, steps: Sequence[Step]) -> bool:
+        """Has an EMR that refused the whole booked all the same? A booking is known for ours whatever else happened."""
+        try:
+            return any([await self._emr.find_own(step) is not None for step in steps if isinstance(step, Create)])
+        except EmrError:
+            return False
+
     # -- an answer came -------------------------------------------------------------------------------------------
 
     async def _settled(self, step: Step, receipt: Receipt, path: str | None) -> Result:
@@ -94,20 +141,35 @@ class Attempt:
             return self._compared(step, receipt.appointment, path)
         return await self._read_back(step, receipt, path)
 
+    async def _shown(self, step: Step, receipt: Receipt, path: str | None) -> Result:
+        if isinstance(step, MarkSlot):
+            return await self._slot_shown(step, receipt, path)
+        return await self._read_back(step, receipt, path)
+
+    async def _slot_shown(self, step: MarkSlot, receipt: Receipt, path: str | None) -> Result:
+        """A slot that was given back may be taken again by now: only one in the old version was not written."""
+        try:
+            found = await self._emr.slot(step.slot)
+        except EmrError:
+            return Result("unknown", error=_unknown(path))
+        if found is None or (found[0] != step.state and found[1].version == step.slot.version):
+            return Result("failed", error=_not_carried_out(path))
+        return Result("done", Receipt(slot=receipt.slot or found[1]))
+
     async def _read_back(self, step: Step, receipt: Receipt, path: str | None) -> Result:
         """The answer proves nothing: read until the write shows, or until it is too late for that."""
-        now: Appointment | None = None
+        made, now = receipt.appointment, None
+        id = receipt.id if made is None else made.id
         try:
             async for _ in self._moments(self._monotonic(), self._emr.capabilities.settles_within_s):
-                now = await self._find(step, receipt.id)
+                now = await self._find(step, id)
                 if now is not None and not deviations(step, now, self._emr.capabilities):
-                    return Result("done", Receipt(appointment=now))
+                    return Result("done", Receipt(appointment=_as_left(now, made)))
         except EmrError:
             return Result("unknown", error=_unknown(path))
         if now is None or _as_before(step, now):
-            failed = Problem("EMR_ERROR", "The EMR accepted the write and did not carry it out.", path)
-            return _unchanged(step, EmrFailed(problems=[failed]))
-        return self._compared(step, now, path)
+            return _unchanged(step, _not_carried_out(path))
+        return self._compared(step, _as_left(now, made), path)
 
     def _compared(self, step: Step, now: Appointment, path: str | None) -> Result:
         receipt = Receipt(appointment=now)
@@ -127,6 +189,15 @@ class Attempt:
         return EmrDeviation(problems=[Problem("EMR_DEVIATION", details, path)])
 
     # -- no answer came ---------------------------------------------------------------------------------------------
+
+    async def look_up_together(self, steps: Sequence[Step], failure: GatewayError, *, since: float) -> Sequence[Result]:
+        """Appointments first: then it is known which of them are the command's own."""
+        results: dict[int, Result] = {}
+        for slots in (False, True):
+            part = [n for n, step in enumerate(steps) if isinstance(step, MarkSlot) is slots]
+            looks = (self.look_up(steps[n], failure, since=since) for n in part)
+            results |= zip(part, await asyncio.gather(*looks), strict=True)
+        return [results[n] for n in range(len(steps))]
 
     async def look_up(self, step: Step, failure: GatewayError, *, since: float) -> Result:
         """What became of a write whose answer was lost. "Not done" only once it can't come through any more."""
@@ -169,7 +240,7 @@ class Attempt:
         if step.state == "busy" and self._emr.capabilities.lists:
             wanted = ReadCalendar(step.slot.span, resource_id=step.slot.resource_id)
             others = await self._emr.calendar(wanted)
-            if any(holds_time(o) and step.slot.id in o.slot_ids for o in others):
+            if any(holds_time(o) and step.slot.id in o.slot_ids and o.id not in self.own for o in others):
                 return Result("failed", error=Conflict(problems=[_taken()]))
         return Result("done", Receipt(slot=found[1]))
 
@@ -181,14 +252,18 @@ class Attempt:
         if new_id is not None:
             return await self._emr.appointment(new_id)
         match step:
-            case Create():
-                return await self._emr.find_own(step)
-            case Change(new_id=True):
-                return await self._emr.find_own(step)
+            case Create() | Change(new_id=True):
+                return await self._find_own(step)
             case MarkSlot():
                 return None
             case _:
                 return await self._emr.appointment(step.before.id)
+
+    async def _find_own(self, step: Create | Change) -> Appointment | None:
+        found = await self._emr.find_own(step)
+        if found is not None:
+            self.own.add(found.id)
+        return found
 
     async def _moments(self, since: float, patience: float) -> AsyncIterator[None]:
         """The times at which to look: at once, then ever more rarely, the last time when patience has just ended."""
@@ -200,6 +275,11 @@ class Attempt:
                 return
             await self._sleep(min(delay, left))
             delay = min(delay * 2, 1.0)
+
+
+def _as_left(now: Appointment, made: Appointment | None) -> Appointment:
+    """What our write made of it, where the answer told and somebody else has written since."""
+    return now if made is None or made.version == now.version else made
 
 
 def _as_before(step: Step, now: Appointment) -> bool:
@@ -227,6 +307,11 @@ def _unchanged(step: Step, failure: GatewayError) -> Result:
 
 def _path(failure: GatewayError) -> str | None:
     return failure.problems[0].path if failure.problems else None
+
+
+def _not_carried_out(path: str | None) -> EmrFailed:
+    details = "The EMR accepted the write and did not carry it out."
+    return EmrFailed(problems=[Problem("EMR_ERROR", details, path)])
 
 
 def _unknown(path: str | None) -> OutcomeUnknown:

@@ -33,6 +33,8 @@ class Stored:
     resource_days: tuple[tuple[str, str], ...]
     check_conflicts: tuple[str, ...]
     claims: tuple[str, ...]
+    bundled: bool = False
+    """Not said by a gateway that knew no bundles."""
 
     def plan(self) -> Plan:
         return Plan(
@@ -42,6 +44,7 @@ class Stored:
             turning_stage=self.turning_stage,
             resource_days=self.resource_days,
             check_conflicts=self.check_conflicts,
+            bundled=self.bundled,
         )
 
 
@@ -65,6 +68,7 @@ def dump(plan: Plan, *, standard: str, single: bool, created: bool, claims: tupl
         resource_days=plan.resource_days,
         check_conflicts=plan.check_conflicts,
         claims=claims,
+        bundled=plan.bundled,
     )
     return _STORED.dump_json(stored)
 

@@ -60,6 +60,25 @@ def base(chain: str) -> str:
     return chain.removesuffix("/old")
 
 
+def ready(n: int, progress: Sequence[Progress]) -> bool:
+    """Not done yet, and everything before it that concerns the same appointment is."""
+    at, chain = progress[n], base(progress[n].step.chain)
+    earlier = [e for e in progress[:n] if base(e.step.chain) == chain]
+    return (at.state is StepState.PLANNED or at.repeatable) and all(e.state is StepState.DONE for e in earlier)
+
+
+def to_be_undone(n: int, progress: Sequence[Progress]) -> bool:
+    at = progress[n]
+    return at.state in (StepState.DONE, StepState.UNDOING) and not at.waiting and not _in_use(n, progress)
+
+
+def _in_use(n: int, progress: Sequence[Progress]) -> bool:
+    """A slot is not given back as long as the appointment that took it stands there."""
+    at, chain = progress[n], base(progress[n].step.chain)
+    later = (e for e in progress[n + 1 :] if base(e.step.chain) == chain)
+    return isinstance(at.step, MarkSlot) and any(e.state in (StepState.UNDOING, StepState.LEFT) for e in later)
+
+
 def partial(
     progress: Sequence[Progress], images: Mapping[str, Appointment], paths: Mapping[str, str], failed: GatewayError
 ) -> PartiallyApplied:

@@ -19,7 +19,7 @@ from gateway.domain.telling import spoken
 from gateway.execute import codec
 from gateway.execute.again import again
 from gateway.execute.attempt import Attempt, Monotonic, Result, Sleep
-from gateway.execute.progress import Progress, base, partial, renamed
+from gateway.execute.progress import Progress, base, partial, ready, renamed, to_be_undone
 from gateway.execute.undo import RETRIES_S, Undo
 from gateway.ledger import Ledger, LedgerDown, State, StepRow, StepState
 from gateway.port import Emr, EmrError
@@ -55,7 +55,8 @@ class Run:
     ) -> None:
         self.plan, self.emr, self._id, self._ledger = plan, emr, command_id, ledger
         self._sleep, self._monotonic, self._paths = sleep, monotonic, paths or {}
-        self._attempt = Attempt(emr, sleep=sleep, monotonic=monotonic)
+        own = (line.before.id for line in plan.lines if line.before is not None)
+        self._attempt = Attempt(emr, sleep=sleep, monotonic=monotonic, own=own)
         self._undo = Undo(emr, self._attempt, sleep)
         self.progress = [Progress(step) for step in spoken(plan)]
         self.images: dict[str, Appointment] = {}
@@ -65,7 +66,7 @@ class Run:
 
     async def carry_out(self) -> End:
         """From the first stage that is not done to the end; back, where that is still possible."""
-        for indices in self._stages():
+        for indices in self._sendings():
             failed = await self._stage([n for n in indices if self.progress[n].state is not StepState.DONE])
             if failed is None and indices == self._last_before_turning():
                 failed = await self._conflict()
@@ -80,8 +81,12 @@ class Run:
             index += len(stage)
         return stages
 
+    def _sendings(self) -> list[list[int]]:
+        """What is sent at a time: a stage, or all of a bundle."""
+        return [list(range(len(self.progress)))] if self.plan.bundled else self._stages()
+
     def _last_before_turning(self) -> list[int] | None:
-        stages = self._stages()
+        stages = self._sendings()
         turning = self.plan.turning_stage
         last = len(stages) - 1 if turning is None else turning - 1
         return stages[last] if 0 <= last < len(stages) else None
@@ -95,12 +100,19 @@ class Run:
             at.step, at.before = self._current(at.step, n)
             at.state, at.error = StepState.ATTEMPTING, None
         await self._record(indices)
-        stop, limit = asyncio.Event(), asyncio.Semaphore(self.emr.capabilities.concurrency)
-        results = await asyncio.gather(*(self._one(n, stop, limit) for n in indices))
+        results = await self._sent_at_once(indices)
         for n, result in zip(indices, results, strict=True):
             self._note(n, result)
         await self._record(indices)
         return next((r.error for r in results if r is not None and r.error is not None), None)
+
+    async def _sent_at_once(self, indices: Sequence[int]) -> Sequence[Result | None]:
+        """By one write where they are the whole of a bundle; what is left of one goes step by step."""
+        if self.plan.bundled and len(indices) == len(self.progress):
+            steps = [self.progress[n].step for n in indices]
+            return await self._attempt.send_together(steps, [self._paths.get(base(step.chain)) for step in steps])
+        stop, limit = asyncio.Event(), asyncio.Semaphore(self.emr.capabilities.concurrency)
+        return await asyncio.gather(*(self._one(n, stop, limit) for n in indices))
 
     async def _one(self, n: int, stop: asyncio.Event, limit: asyncio.Semaphore) -> Result | None:
         """`None`: not sent any more, since another step of the stage has failed."""
@@ -143,6 +155,7 @@ class Run:
     def _image(self, at: Progress) -> None:
         if at.receipt is not None and at.receipt.appointment is not None and not at.waiting:
             self.images[at.step.chain] = at.receipt.appointment
+            self._attempt.own.add(at.receipt.appointment.id)
 
     def _turned(self) -> bool:
         return any(
@@ -171,7 +184,7 @@ class Run:
             await self._look_up_open()
             await self._look_again()
             for indices in self._stages():
-                await self._stage([n for n in indices if self._ready(n)])
+                await self._stage([n for n in indices if ready(n, self.progress)])
             if self._complete():
                 return self._arrived()
         left = {base(at.step.chain) for at in self.progress if at.state is StepState.LEFT}
@@ -188,12 +201,6 @@ class Run:
                 self.images[self.progress[n].step.chain] = found
         await self._record(refused)
 
-    def _ready(self, n: int) -> bool:
-        """Not done yet, and everything before it that concerns the same appointment is."""
-        at, chain = self.progress[n], base(self.progress[n].step.chain)
-        earlier = [e for e in self.progress[:n] if base(e.step.chain) == chain]
-        return (at.state is StepState.PLANNED or at.repeatable) and all(e.state is StepState.DONE for e in earlier)
-
     def _complete(self) -> bool:
         return all(at.state is StepState.DONE for at in self.progress)
 
@@ -209,7 +216,7 @@ class Run:
         if any(at.state is StepState.ATTEMPTING and not at.maybe_waiting for at in self.progress):
             return End(State.REPAIRING, self._open(failed))
         for indices in reversed(self._stages()):
-            await self._undo_stage([n for n in indices if self._stands(self.progress[n]) and not self._in_use(n)])
+            await self._undo_stage([n for n in indices if to_be_undone(n, self.progress)])
         states = {at.state for at in self.progress}
         if StepState.UNDOING in states:
             return End(State.REPAIRING, self._partial(failed))
@@ -222,18 +229,6 @@ class Run:
 
     def _open(self, failed: GatewayError) -> GatewayError:
         return failed if len(self.progress) == 1 else self._partial(failed)
-
-    @staticmethod
-    def _stands(at: Progress) -> bool:
-        return at.state in (StepState.DONE, StepState.UNDOING) and not at.waiting
-
-    def _in_use(self, n: int) -> bool:
-        """A slot is not given back as long as the appointment that took it stands there."""
-        chain = base(self.progress[n].step.chain)
-        later = (at for at in self.progress[n + 1 :] if base(at.step.chain) == chain)
-        return isinstance(self.progress[n].step, MarkSlot) and any(
-            at.state in (StepState.UNDOING, StepState.LEFT) for at in later
-        )
 
     async def _undo_stage(self, indices: Sequence[int]) -> None:
         if not indices:
@@ -279,8 +274,9 @@ class Run:
         since = self._monotonic()
         details = "The answer to a write was lost, and the EMR has not carried it out."
         failure = EmrFailed(problems=[Problem("EMR_ERROR", details, None)])
-        looks = (self._attempt.look_up(self.progress[n].step, failure, since=since) for n in opened)
-        for n, result in zip(opened, await asyncio.gather(*looks), strict=True):
+        steps = [self.progress[n].step for n in opened]
+        looks = await self._attempt.look_up_together(steps, failure, since=since)
+        for n, result in zip(opened, looks, strict=True):
             self._note(n, result)
         await self._record(opened)
 

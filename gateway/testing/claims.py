@@ -72,6 +72,7 @@ CLAIMS: dict[str, Claim] = {
 """When an account claims what: fields of its capabilities, and what follows from several of them."""
 
 UNPROVEN = {
+    "bundle_max": "no plugin has it yet",
     "late_write_s": "that a write can't come any later is known to the vendor only",
     "grid_s": "every case compares times by it",
     "concurrency": "a limit that the gateway keeps",

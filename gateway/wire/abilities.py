@@ -134,4 +134,5 @@ def _facts(can: Capabilities) -> answers.Facts:
         notifies=can.notifies,
         notify=can.notify,
         settles_within_s=can.settles_within_s,
+        bundle_max=can.bundle_max,
     )

@@ -141,6 +141,10 @@ class Facts(_Answer):
         "(several appointments moved or booked by one). `null`: not configured, so the EMR does as it is used to."
     )
     settles_within_s: float = Field(description="How long an accepted write may take to show, in seconds.")
+    bundle_max: int = Field(
+        description="How many writes the EMR carries out as one, all or none, as was proved on this account. `0`: each "
+        "is sent by itself, and undone if a later one fails."
+    )
 
 
 class Capabilities(_Answer):
