@@ -154,7 +154,10 @@ class Emr:
         raise Refused("unsupported")
 
     async def probe(self) -> Capabilities:
-        """One cheap read that proves credentials and reach; may narrow the declared capabilities."""
+        """One cheap read that proves credentials and reach; may narrow the declared capabilities.
+
+        What needs more proof than that (`bundle_max`) an account has only from here on.
+        """
         return self.capabilities
 
     # -- writes: exactly one HTTP write each ---------------------------------------------------------------------

@@ -180,6 +180,30 @@ MESSAGES = {
     ),
 }
 
+BUNDLES = {
+    "sends a bundle step by step": Liar(
+        instead("bundle", lying.step_by_step),
+        "a_bundle_is_carried_out_as_a_whole a_bundle_with_a_stale_step_leaves_nothing",
+        "fhir, transactions",
+    ),
+    "carries out what it can of a bundle": Liar(
+        instead("bundle", lying.left_standing),
+        "a_bundle_with_a_stale_step_leaves_nothing a_booking_stands_and_falls_with_its_bundle",
+        "fhir, transactions",
+    ),
+    "books though it refuses": Liar(
+        instead("bundle", lying.booking_all_the_same),
+        "a_booking_stands_and_falls_with_its_bundle",
+        "fhir, transactions",
+    ),
+    "forgets the last step of a bundle": Liar(
+        instead("bundle", lying.without_the_last), "a_bundle_is_carried_out_as_a_whole", "fhir, transactions"
+    ),
+    "carries out as many as it claims": Liar(
+        instead("bundle", lying.as_many_as_asked), "no_more_is_bundled_than_is_claimed", "fhir, transactions"
+    ),
+}
+
 IDS = {
     "finds no booking of its own": Liar(
         answering("find_own", lambda _: None),
@@ -297,4 +321,4 @@ FAILURES = {
     ),
 }
 
-LIARS = COMMENTS | TIMES | WRITES | MESSAGES | IDS | FREE_TIME | READS | CLAIMS | FAILURES
+LIARS = COMMENTS | TIMES | WRITES | MESSAGES | BUNDLES | IDS | FREE_TIME | READS | CLAIMS | FAILURES

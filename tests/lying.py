@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -237,6 +238,40 @@ async def moves_no_awaiting(honest: Any, step: Any) -> Receipt:
 
 async def adding_slot_records(honest: Any) -> Capabilities:
     return replace(await honest(), slot_records=True)
+
+
+async def step_by_step(honest: Any, steps: Any) -> Any:
+    """Several writes instead of one, and those before a refused one stay."""
+    emr = honest.__self__
+    return [await getattr(emr, step.kind)(step) for step in steps]
+
+
+async def left_standing(honest: Any, steps: Any) -> Any:
+    """Refuses the whole of it, and carries out what can be."""
+    try:
+        return await honest(steps)
+    except Refused:
+        for step in steps:
+            with suppress(Refused):
+                await honest([step])
+        raise
+
+
+async def without_the_last(honest: Any, steps: Any) -> Any:
+    receipts = await honest(steps[:-1])
+    return [*receipts, receipts[-1]]
+
+
+async def as_many_as_asked(honest: Any, steps: Any) -> Any:
+    return await honest(steps[: honest.__self__.capabilities.bundle_max])
+
+
+async def booking_all_the_same(honest: Any, steps: Any) -> Any:
+    try:
+        return await honest(steps)
+    except Refused:
+        await honest([step for step in steps if isinstance(step, Create)])
+        raise
 
 
 def wider(wanted: ReadCalendar) -> ReadCalendar:

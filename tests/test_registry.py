@@ -226,8 +226,8 @@ CAPABILITIES = [
     ("create=True", "create"),
     ("discard=True", "discard"),
     ("confirm='flag'", "confirm"),
-    ("slot_records=True", "mark_slot"),
     ("bundle_max=100", "bundle"),
+    ("slot_records=True", "mark_slot"),
 ]
 
 

@@ -173,7 +173,10 @@ def check(account: Json, lines: list[tuple[str, str]]) -> None:
         else:
             cells[group, name.strip("`")] = SUPPORT[cell]
     assert cells == supports(account)
-    assert facts == {name: fact(value) for name, value in account["capabilities"]["facts"].items()}
+    told_facts = account["capabilities"]["facts"]
+    # An account that was never probed has proven nothing yet: the table says the most.
+    assert told_facts.pop("bundle_max") <= int(facts.pop("bundle_max"))
+    assert facts == {name: fact(value) for name, value in told_facts.items()}
     told = {operation: way for operation, way in tested.items() if operation not in ("guards", "facts")}
     assert told == {name: way for name, way in account["tested"].items() if name != "against"}
 

@@ -19,7 +19,7 @@ from gateway.testing.cases.failing import reads, writes
 from gateway.testing.claims import CLAIMS, UNPROVEN, cases_of
 from tests.liars import LIARS, Liar
 from tests.lying import bend
-from tests.plugins.fhir.test_contract import fhir_world
+from tests.plugins.fhir.test_contract import fhir_world, probed_world
 from tests.plugins.sandbox.test_contract import sandbox_app, sandbox_world
 
 pytest_plugins = ["pytester"]
@@ -40,6 +40,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlette]:
 async def world_of(app: Starlette, personality: str = "in-place") -> AsyncIterator[World]:
     if personality == "fhir":
         yield fhir_world()
+        return
+    if personality == "fhir, transactions":
+        yield await probed_world(transactions="whole")
         return
     async with sandbox_world(app, personality) as world:
         yield world
@@ -182,9 +185,9 @@ def test_a_case_of_no_claim_is_a_mistake():
 
 
 async def test_every_method_of_the_port_is_broken(app):
-    """On one account or the other; `resolve` is no capability, and nobody bundles yet."""
-    broken = {"find_own", "resolve", "bundle"}
-    for personality in ("slot-records", "in-place"):
+    """On one account or the other; `resolve` is no capability."""
+    broken = {"find_own", "resolve"}
+    for personality in ("slot-records", "in-place", "fhir, transactions"):
         async with world_of(app, personality) as world:
             at = Practice(world)
             broken |= {what.split()[0] for what, _ in reads(at, await at.book(3, 1))}

@@ -62,6 +62,8 @@ def beyond(can: Capabilities, most: Capabilities) -> Iterator[str]:
     yield from (name for name in _RANKS if _rank(name, can) > _rank(name, most))
     if most.notifies not in ("switch", can.notifies) and can.notifies != "emr":
         yield "notifies"
+    if can.bundle_max > most.bundle_max:
+        yield "bundle_max"
     yield from (f"the directory {kind}" for kind in sorted(can.directories - most.directories))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from gateway.domain.compare import deviations, untouched
 from gateway.domain.model import Appointment, Status
 from gateway.domain.steps import Cancel, Receipt
-from gateway.execute.attempt import Result, changed_meanwhile
+from gateway.execute.attempt import Result
+from gateway.execute.failures import changed_meanwhile
 from gateway.execute.progress import Progress
 from gateway.port import Emr, EmrError
 

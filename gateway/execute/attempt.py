@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from gateway.domain.availability import holds_time
 from gateway.domain.compare import deviations
-from gateway.domain.errors import Conflict, EmrDeviation, EmrFailed, GatewayError, OutcomeUnknown, Problem
+from gateway.domain.errors import Conflict, EmrDeviation, GatewayError, OutcomeUnknown, Problem
 from gateway.domain.model import Appointment, Status
 from gateway.domain.questions import ReadCalendar
 from gateway.domain.steps import (
@@ -24,7 +24,7 @@ from gateway.domain.steps import (
     Step,
     waits_for_code,
 )
-from gateway.execute.failures import of_write
+from gateway.execute.failures import changed_meanwhile, not_carried_out, of_write, path_of, taken, unknown
 from gateway.port import Emr, EmrError, MaybeDone, NotSent, Refused, Throttled
 
 log = logging.getLogger("gateway.execute")
@@ -151,9 +151,9 @@ class Attempt:
         try:
             found = await self._emr.slot(step.slot)
         except EmrError:
-            return Result("unknown", error=_unknown(path))
+            return Result("unknown", error=unknown(path))
         if found is None or (found[0] != step.state and found[1].version == step.slot.version):
-            return Result("failed", error=_not_carried_out(path))
+            return Result("failed", error=not_carried_out(path))
         return Result("done", Receipt(slot=receipt.slot or found[1]))
 
     async def _read_back(self, step: Step, receipt: Receipt, path: str | None) -> Result:
@@ -166,9 +166,9 @@ class Attempt:
                 if now is not None and not deviations(step, now, self._emr.capabilities):
                     return Result("done", Receipt(appointment=_as_left(now, made)))
         except EmrError:
-            return Result("unknown", error=_unknown(path))
+            return Result("unknown", error=unknown(path))
         if now is None or _as_before(step, now):
-            return _unchanged(step, _not_carried_out(path))
+            return _unchanged(step, not_carried_out(path))
         return self._compared(step, _as_left(now, made), path)
 
     def _compared(self, step: Step, now: Appointment, path: str | None) -> Result:
@@ -208,7 +208,7 @@ class Attempt:
             try:
                 result = await self._seen(step, failure)
             except EmrError:
-                result = Result("unknown", error=_unknown(_path(failure)))
+                result = Result("unknown", error=unknown(path_of(failure)))
                 continue
             if result.state in ("done", "left") or waits_for_code(step):
                 return result
@@ -241,7 +241,7 @@ class Attempt:
             wanted = ReadCalendar(step.slot.span, resource_id=step.slot.resource_id)
             others = await self._emr.calendar(wanted)
             if any(holds_time(o) and step.slot.id in o.slot_ids and o.id not in self.own for o in others):
-                return Result("failed", error=Conflict(problems=[_taken()]))
+                return Result("failed", error=Conflict(problems=[taken()]))
         return Result("done", Receipt(slot=found[1]))
 
     async def marked(self, step: MarkSlot) -> bool:
@@ -302,26 +302,4 @@ def _unchanged(step: Step, failure: GatewayError) -> Result:
     if not waits_for_code(step):
         return Result("failed", error=failure)
     details = "It is not known whether the EMR asks the patient for a code. Cancelling again tells."
-    return Result("unknown", error=OutcomeUnknown(problems=[Problem("OUTCOME_UNKNOWN", details, _path(failure))]))
-
-
-def _path(failure: GatewayError) -> str | None:
-    return failure.problems[0].path if failure.problems else None
-
-
-def _not_carried_out(path: str | None) -> EmrFailed:
-    details = "The EMR accepted the write and did not carry it out."
-    return EmrFailed(problems=[Problem("EMR_ERROR", details, path)])
-
-
-def _unknown(path: str | None) -> OutcomeUnknown:
-    details = "The EMR did not tell whether it carried the write out, and could not be asked."
-    return OutcomeUnknown(problems=[Problem("OUTCOME_UNKNOWN", details, path)])
-
-
-def changed_meanwhile() -> Conflict:
-    return Conflict(problems=[Problem("CHANGED_MEANWHILE", "Somebody else changed the appointment meanwhile.", None)])
-
-
-def _taken() -> Problem:
-    return Problem("NO_TIMESLOTS_AVAILABLE", "The time slot was taken meanwhile.", None)
+    return Result("unknown", error=OutcomeUnknown(problems=[Problem("OUTCOME_UNKNOWN", details, path_of(failure))]))

@@ -10,6 +10,7 @@ from gateway.domain.errors import (
     EmrTimeout,
     EmrUnavailable,
     GatewayError,
+    OutcomeUnknown,
     Problem,
 )
 from gateway.port import EmrError, MaybeDone, NotSent, Reason, Refused, Throttled
@@ -70,3 +71,28 @@ def _refused(error: Refused, path: str | None) -> GatewayError:
 
 def _problem(code: str, details: str, path: str | None, error: EmrError) -> Problem:
     return Problem(code, details, path, error.emr_code)
+
+
+# -- what a look at the EMR says of a write --------------------------------------------------------------------------
+
+
+def path_of(failure: GatewayError) -> str | None:
+    return failure.problems[0].path if failure.problems else None
+
+
+def not_carried_out(path: str | None) -> EmrFailed:
+    details = "The EMR accepted the write and did not carry it out."
+    return EmrFailed(problems=[Problem("EMR_ERROR", details, path)])
+
+
+def unknown(path: str | None) -> OutcomeUnknown:
+    details = "The EMR did not tell whether it carried the write out, and could not be asked."
+    return OutcomeUnknown(problems=[Problem("OUTCOME_UNKNOWN", details, path)])
+
+
+def changed_meanwhile() -> Conflict:
+    return Conflict(problems=[Problem("CHANGED_MEANWHILE", "Somebody else changed the appointment meanwhile.", None)])
+
+
+def taken() -> Problem:
+    return Problem("NO_TIMESLOTS_AVAILABLE", "The time slot was taken meanwhile.", None)

@@ -63,6 +63,7 @@ CLAIMS: dict[str, Claim] = {
     "confirming by code": lambda can: can.confirm == "code",
     "confirmed_flag": lambda can: can.confirmed_flag and can.confirm != "none",
     "notifies": lambda can: can.notifies == "switch" and (can.create or can.cancel or can.move != "none"),
+    "bundle_max": lambda can: can.bundle_max > 1 and (can.comment or can.move != "none"),
     "answers_with": lambda can: can.answers_with == "appointment" and (can.create or can.cancel or changes(can)),
     "settles_within_s": lambda can: can.settles_within_s > 0 and can.create,
     "version_check": lambda can: can.version_check and changes(can),
@@ -72,7 +73,6 @@ CLAIMS: dict[str, Claim] = {
 """When an account claims what: fields of its capabilities, and what follows from several of them."""
 
 UNPROVEN = {
-    "bundle_max": "no plugin has it yet",
     "late_write_s": "that a write can't come any later is known to the vendor only",
     "grid_s": "every case compares times by it",
     "concurrency": "a limit that the gateway keeps",

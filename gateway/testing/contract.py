@@ -6,6 +6,7 @@ import pytest
 
 from gateway.testing.cases.accounts import AccountCases
 from gateway.testing.cases.booking import BookingCases
+from gateway.testing.cases.bundling import BundleCases
 from gateway.testing.cases.changing import ChangingCases
 from gateway.testing.cases.ending import EndingCases
 from gateway.testing.cases.failing import FailingCases
@@ -26,6 +27,7 @@ class EmrContract(
     ChangingCases,
     EndingCases,
     TellingCases,
+    BundleCases,
     RaceCases,
     TimeCases,
     AccountCases,

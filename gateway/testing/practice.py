@@ -159,13 +159,13 @@ class Practice:
         now = receipt.appointment
         if self.can.answers_with == "appointment":
             assert now is not None, f"{step.kind}() did not answer with the appointment, as the account claims"
-        shown = await self._shown(step, receipt)
+        shown = await self.shown(step, receipt)
         if now is not None:
             assert now == shown, f"{step.kind}() answered with another appointment than is read afterwards"
         self._known.add(shown.id)
         return shown
 
-    async def _shown(self, step: Written, receipt: Receipt) -> Appointment:
+    async def shown(self, step: Written, receipt: Receipt) -> Appointment:
         """Read until the write shows, for as long as the account claims that this may take."""
         deadline = clock.monotonic() + self.can.settles_within_s
         differing: tuple[str, ...] = ("everything",)
@@ -192,7 +192,7 @@ class Practice:
         """The write with the slot records around it: taken before, given back after. Raises EmrError."""
         before = None if isinstance(step, Create) else step.before
         places = not isinstance(step, Confirm) and not (isinstance(step, Change) and not _places(step))
-        held = await self._held(before) if places else ()
+        held = await self.held(before) if places else ()
         wanted = step.slots if isinstance(step, Create | Change) and self.can.slot_records else ()
         await self.mark([s for s in wanted if s.id not in {h.id for h in held}], busy=True)
         now = await self.write(step)
@@ -202,15 +202,15 @@ class Practice:
 
     async def discard(self, step: Create, made: Appointment) -> None:
         """Withdraw what `step` has made, and give its slots back."""
-        held = await self._held(made)
+        held = await self.held(made)
         await self.send(Discard(chain=step.chain, before=made, marker=step.marker))
         await self.mark(held, busy=False)
 
     async def give_back(self, before: Appointment) -> None:
         """Its slot records, where it holds any."""
-        await self.mark(await self._held(before), busy=False)
+        await self.mark(await self.held(before), busy=False)
 
-    async def _held(self, before: Appointment | None) -> tuple[Slot, ...]:
+    async def held(self, before: Appointment | None) -> tuple[Slot, ...]:
         """The slot records of an appointment, with their versions."""
         if before is None or not self.can.slot_records:
             return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Status
@@ -12,6 +12,8 @@ from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
 from gateway.meter import meter
 from gateway.port import Emr
+
+T = TypeVar("T")
 
 
 class Watched(Emr):
@@ -120,16 +122,32 @@ class Watched(Emr):
         assert receipt.slot is not None, "mark_slot() did not answer with the slot and its new version"
         return receipt
 
+    async def bundle(self, steps: Sequence[Step]) -> Sequence[Receipt]:
+        receipts = await _by_one_write("a bundle", self._emr.bundle(steps))
+        assert len(receipts) == len(steps), "bundle() did not answer with a receipt for each step"
+        for receipt in receipts:
+            _check(receipt)
+        return receipts
+
 
 async def _written(step: Step, writing: Awaitable[Receipt]) -> Receipt:
+    receipt = await _by_one_write(step.kind, writing)
+    _check(receipt)
+    return receipt
+
+
+async def _by_one_write(what: str, writing: Awaitable[T]) -> T:
     with meter() as spent:
-        receipt = await writing
-    assert spent.writes == 1, f"{step.kind} took {spent.writes} writes through the account's door; it must be one"
+        answer = await writing
+    assert spent.writes == 1, f"{what} took {spent.writes} writes through the account's door; it must be one"
+    return answer
+
+
+def _check(receipt: Receipt) -> None:
     if receipt.appointment is not None:
         check(receipt.appointment)
     if receipt.slot is not None:
         check_slot(receipt.slot)
-    return receipt
 
 
 def check(appointment: Appointment) -> None:

@@ -29,6 +29,7 @@ FULL = Capabilities(
     comment=True,
     confirm="flag",
     confirmed_flag=True,
+    bundle_max=100,
     answers_with="appointment",
     late_write_s=10.0,
     version_check=True,
@@ -38,9 +39,9 @@ JSON_PATCH = "application/json-patch+json"
 
 
 def declared(settings: Settings, differences: Mapping[str, Any]) -> Capabilities:
-    """Of one account, in its dialect."""
+    """Of one account, in its dialect, before anything is known of its server."""
     directories = set(Kind) if settings.care_units == "Location" else set(Kind) - {Kind.CARE_UNIT}
-    told = {"slot_records": settings.marks_slots, **differences}
+    told = {"slot_records": settings.marks_slots, "bundle_max": 0, **differences}
     told["directories"] = frozenset(directories) & told.get("directories", frozenset(Kind))
     return replace(FULL, late_write_s=settings.late_write_s, **told)
 
@@ -64,6 +65,12 @@ def narrowed(can: Capabilities, statement: Mapping[str, Any], *, changes_by: str
     return can
 
 
+def says_transaction(statement: Mapping[str, Any]) -> bool:
+    return any(
+        told.get("code") == "transaction" for rest in _servers(statement) for told in rest.get("interaction") or ()
+    )
+
+
 def _unchangeable(can: Capabilities) -> Capabilities:
     return replace(
         can,
@@ -79,12 +86,15 @@ def _unchangeable(can: Capabilities) -> Capabilities:
 
 
 def _interactions(statement: Mapping[str, Any]) -> dict[str, set[str]]:
-    servers = [rest for rest in statement.get("rest") or () if rest.get("mode") == "server"]
     return {
         str(one.get("type")): {str(i.get("code")) for i in one.get("interaction") or ()}
-        for rest in servers
+        for rest in _servers(statement)
         for one in rest.get("resource") or ()
     }
+
+
+def _servers(statement: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [rest for rest in statement.get("rest") or () if rest.get("mode") == "server"]
 
 
 def _may(told: Mapping[str, set[str]], kind: str, interaction: str) -> bool:

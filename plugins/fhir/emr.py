@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 import httpx
 
@@ -29,17 +29,24 @@ from gateway.plugin import (
     Receipt,
     Refused,
     Slot,
+    Step,
     VendorHttp,
     sense,
 )
-from plugins.fhir import directories, patches, slots, words
-from plugins.fhir.declared import JSON_PATCH, declared, narrowed
+from plugins.fhir import directories, slots, words
+from plugins.fhir.declared import FULL, declared, narrowed, says_transaction
 from plugins.fhir.dialects import DIALECTS, Sending, Written
+from plugins.fhir.dialects.standard import marking
 from plugins.fhir.learned import Learned
-from plugins.fhir.problems import appointment_in, resource
+from plugins.fhir.problems import resource
+from plugins.fhir.proof import proven
+from plugins.fhir.receipts import Receipts
 from plugins.fhir.search import Found, Params, batches, search
 from plugins.fhir.settings import Settings
+from plugins.fhir.transactions import encoded, transaction
 from plugins.fhir.words import Json
+
+T = TypeVar("T")
 
 ANSWER = {"Prefer": "return=representation"}
 
@@ -53,6 +60,7 @@ class FhirEmr(Emr):
         self._settings = settings
         self.learned = Learned()
         self._speaks = dialect(http, settings, self.learned, self.calendar, cancel_reason)
+        self._proves = Receipts(settings, self._speaks.read)
 
     # -- reads -------------------------------------------------------------------------------------------------
 
@@ -112,55 +120,74 @@ class FhirEmr(Emr):
         return None if body is None else sense(partial(slots.state, slot, settings=self._settings), body)
 
     async def probe(self) -> Capabilities:
-        """The statement needs no credentials; to see a slot does, and it can be tried whether versions are heeded."""
-        can = await self._http.read("/metadata", self._narrowed)
+        """The statement needs no credentials; to see a slot does, and it can be tried what the server heeds."""
+        can, transacts = await self._http.read("/metadata", self._stated)
         place, params = self._speaks.proof
         shown = await self._http.read(place, _shown, params=params)
-        if shown is not None and can.slot_records and self._speaks.tries_lock:
-            await self.learned.lock(self._http, "Slot", *shown)
-        return can
+        if shown and can.slot_records and self._speaks.tries_lock:
+            await self.learned.lock(self._http, "Slot", str(shown[0]["id"]), words.version_of(shown[0]))
+        tries = can.slot_records and transacts and self._may_try_transactions()
+        return replace(can, bundle_max=FULL.bundle_max if tries and await self._transacts(shown) else 0)
 
-    def _narrowed(self, response: httpx.Response) -> Capabilities:
-        return narrowed(self.capabilities, _body(response), changes_by=self._speaks.changes_by)
+    def _stated(self, response: httpx.Response) -> tuple[Capabilities, bool]:
+        """What the statement leaves, and whether it speaks of transactions."""
+        statement = _body(response)
+        can = narrowed(self.capabilities, statement, changes_by=self._speaks.changes_by)
+        return can, says_transaction(statement)
+
+    def _may_try_transactions(self) -> bool:
+        wanted = self._speaks.transacts and self._settings.transactions == "proven"
+        return wanted and self.learned.if_match is not None
+
+    async def _transacts(self, found: Sequence[Json]) -> bool:
+        """Tried once: it leaves new versions of two slots."""
+        if self.learned.transacts is None:
+            self.learned.transacts = await proven(self._http, self._settings.base_url, found)
+        return self.learned.transacts
 
     # -- writes ------------------------------------------------------------------------------------------------
 
     async def change(self, step: Change) -> Receipt:
-        return await self._send(await self._speaks.change(step), step)
+        return await self._send(step)
 
     async def cancel(self, step: Cancel) -> Receipt:
-        return await self._send(await self._speaks.cancel(step), step)
+        return await self._send(step)
 
     async def confirm(self, step: Confirm) -> Receipt:
-        return await self._send(await self._speaks.confirm(step), step)
+        return await self._send(step)
 
     async def discard(self, step: Discard) -> Receipt:
         if not self.capabilities.discard:
             raise Refused("unsupported")
-        return await self._send(await self._speaks.discard(step), step)
+        return await self._send(step)
 
     async def create(self, step: Create) -> Receipt:
         if not self.capabilities.create:
             raise Refused("unsupported")
-        return await self._send(await self._speaks.create(step), step)
+        return await self._send(step)
 
     async def mark_slot(self, step: MarkSlot) -> Receipt:
         if not self.capabilities.slot_records:
             raise Refused("unsupported")
-        id, version = step.slot.id, step.slot.version
-        if id is None or not words.is_id(id):
-            raise Refused("invalid", "not a slot record")
-        await self.learned.lock(self._http, "Slot", id, version)
+        sending = await self._sending(step)
         try:
-            return await self._http.write(
-                "PATCH",
-                f"/Slot/{id}",
-                lambda response: Receipt(slot=slots.marked(step, response, self._settings), id=id),
-                content=_encoded([*self.learned.guard(version), *patches.marking(step)]),
-                headers=_patching(version),
-            )
+            return await self._write(sending, lambda response: self._proves.of_slot(step, response))
         except Refused as no:
             if no.reason == "invalid":  # a test failed: it is another version or in another state
+                raise Refused("stale", emr_code=no.emr_code) from no
+            raise
+
+    async def bundle(self, steps: Sequence[Step]) -> Sequence[Receipt]:
+        if len(steps) > self.capabilities.bundle_max:
+            raise Refused("unsupported")
+        sendings = [await self._sending(step) for step in steps]
+        base_url = self._settings.base_url
+        whole = Sending(method="POST", path=base_url, body=transaction(sendings, base_url))
+        try:
+            return await self._write(whole, lambda response: self._proves.of_transaction(steps, response))
+        except Refused as no:
+            # Whatever was in the way, it was not when the plan was made.
+            if no.reason == "taken" or (no.reason == "invalid" and await self._any_other_version(sendings)):
                 raise Refused("stale", emr_code=no.emr_code) from no
             raise
 
@@ -185,36 +212,53 @@ class FhirEmr(Emr):
         read = [sense(self._speaks.read, body) for body in found.of("Appointment")]
         return sorted((a for a in read if a is not None), key=lambda a: (a.span.key, a.id))
 
-    async def _send(self, sending: Sending, step: Written) -> Receipt:
-        before, guard = sending.about, list[patches.Op]()
-        if before is not None and self._speaks.tries_lock:
-            await self.learned.lock(self._http, "Appointment", before.id, before.version)
-            guard = self.learned.guard(before.version)
-        body = [*guard, *sending.body] if guard else sending.body
+    async def _sending(self, step: Step) -> Sending:
+        """The step, ready to be sent; a patch tests the version itself where that is needed."""
+        sending = await self._said(step)
+        if sending.over is None or not self._speaks.tries_lock:
+            return sending
+        kind, id = _place(sending)
+        await self.learned.lock(self._http, kind, id, sending.over)
+        return replace(sending, body=[*self.learned.guard(sending.over), *sending.body])
+
+    async def _said(self, step: Step) -> Sending:
+        match step:
+            case Change():
+                return await self._speaks.change(step)
+            case Cancel():
+                return await self._speaks.cancel(step)
+            case Confirm():
+                return await self._speaks.confirm(step)
+            case Discard():
+                return await self._speaks.discard(step)
+            case Create():
+                return await self._speaks.create(step)
+            case MarkSlot():
+                return marking(step)
+
+    async def _write(self, sending: Sending, parse: Callable[[httpx.Response], T]) -> T:
         headers = {**ANSWER, "Content-Type": sending.media, **sending.headers}
-        content = None if body is None else _encoded(body)
+        content = None if sending.body is None else encoded(sending.body)
+        return await self._http.write(sending.method, sending.path, parse, content=content, headers=headers)
+
+    async def _send(self, step: Written) -> Receipt:
+        sending = await self._sending(step)
         try:
-            return await self._http.write(sending.method, sending.path, self._receipt, content=content, headers=headers)
+            return await self._write(sending, self._proves.of_appointment)
         except Refused as no:
-            if guard and before is not None and no.reason == "invalid" and await self._is_another_version(before):
+            guarded = self.learned.if_match is False and no.reason == "invalid"
+            if guarded and await self._any_other_version([sending]):
                 raise Refused("stale", emr_code=no.emr_code) from no
             meant = await self._speaks.retold(no, step)
             if meant is None:
                 raise
             raise Refused(meant, emr_code=no.emr_code) from no
 
-    async def _is_another_version(self, before: Appointment) -> bool:
+    async def _any_other_version(self, sendings: Sequence[Sending]) -> bool:
         """Where a patch tests the version itself, a test that fails and a value that is refused look the same."""
-        body = await self._one("Appointment", before.id)
-        return body is None or words.version_of(body) != before.version
-
-    def _receipt(self, response: httpx.Response) -> Receipt:
-        """The appointment where the server answers with it, else only its id (and for a booking at least that)."""
-        body = resource(response)
-        if body is None:
-            return Receipt(id=_located(response))
-        one = appointment_in(body)
-        return Receipt(appointment=self._speaks.read(one), id=one["id"])
+        over = [sending for sending in sendings if sending.over is not None]
+        shown = await asyncio.gather(*(self._one(*_place(sending)) for sending in over))
+        return any(b is None or words.version_of(b) != s.over for b, s in zip(shown, over, strict=True))
 
 
 def _body(response: httpx.Response) -> Json:
@@ -224,10 +268,14 @@ def _body(response: httpx.Response) -> Json:
     return body
 
 
-def _shown(response: httpx.Response) -> tuple[str, str | None] | None:
-    """Id and version of what a search has found first."""
-    found = next(iter(_body(response).get("entry") or ()), None)
-    return None if found is None else (words.text(found["resource"]["id"]), words.version_of(found["resource"]))
+def _shown(response: httpx.Response) -> list[Json]:
+    """The slots that a search has found, each with an id and a version."""
+    found = [entry["resource"] for entry in _body(response).get("entry") or ()]
+    listed = [body for body in found if body["resourceType"] == "Slot"]
+    for body in listed:
+        words.text(body["id"])
+        words.version_of(body)
+    return listed
 
 
 def _wanted(one: Appointment, wanted: ReadCalendar) -> bool:
@@ -239,17 +287,7 @@ def _wanted(one: Appointment, wanted: ReadCalendar) -> bool:
     )
 
 
-def _encoded(body: object) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _patching(version: str | None) -> dict[str, str]:
-    headers = {**ANSWER, "Content-Type": JSON_PATCH}
-    return headers if version is None else {**headers, "If-Match": f'W/"{version}"'}
-
-
-def _located(response: httpx.Response) -> str | None:
-    """The id in a Location header: `[base]/Appointment/[id]/_history/[version]`."""
-    path = response.headers.get("location", "").split("/_history/", 1)[0]
-    kind, _, id = path.rpartition("/")
-    return id if kind.endswith("Appointment") and words.is_id(id) else None
+def _place(sending: Sending) -> tuple[str, str]:
+    """Type and id of what a patch is sent to."""
+    kind, _, id = sending.path.removeprefix("/").partition("/")
+    return kind, id

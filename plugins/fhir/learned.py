@@ -22,6 +22,8 @@ class Learned:
     """`Slot?schedule.actor=` finds what it should."""
     if_match: bool | None = None
     """A PATCH over an old version is refused. Where it is not, each patch tests the version itself."""
+    transacts: bool | None = None
+    """A transaction is carried out as a whole or not at all."""
 
     async def lock(self, http: VendorHttp, kind: str, id: str, version: str | None) -> None:
         """Find out by a patch that changes nothing wherever it leads: its condition is false, and its test fails.

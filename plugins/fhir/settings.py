@@ -64,6 +64,8 @@ class Settings(BaseModel):
     """Canvas: how long the slots are that are listed; an appointment that is moved asks for slots of its own length."""
     marks_slots: bool = True
     """The gateway takes and gives back Slots. `False`: the server does it with the appointment."""
+    transactions: Literal["proven", "never"] = "proven"
+    """Writes that belong together are sent as one where the server proves that it takes them as one; or never."""
     cancel_reason_system: str = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
     """The system that the account's `cancel_reason` is a code of."""
     marker_system: str = "urn:emr-gateway:booking"

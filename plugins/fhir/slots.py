@@ -10,17 +10,7 @@ from typing import Literal
 
 import httpx
 
-from gateway.plugin import (
-    Appointment,
-    FindFreeTime,
-    FreeTime,
-    MarkSlot,
-    ReadCalendar,
-    Refused,
-    Slot,
-    VendorHttp,
-    sense,
-)
+from gateway.plugin import Appointment, FindFreeTime, FreeTime, ReadCalendar, Refused, Slot, VendorHttp, sense
 from plugins.fhir import words
 from plugins.fhir.learned import Learned
 from plugins.fhir.problems import resource
@@ -67,16 +57,6 @@ def _own(wanted: FindFreeTime) -> list[str]:
         for id in a.slot_ids
         if words.is_id(id)
     ]
-
-
-def marked(step: MarkSlot, response: httpx.Response, settings: Settings) -> Slot:
-    """The slot as the answer shows it; without a body, the one that was written with the answer's version."""
-    body = resource(response)
-    if body is None:
-        tag = response.headers.get("etag", "").removeprefix("W/").strip('"')
-        return replace(step.slot, version=tag or None, native={"status": step.state})
-    read = words.slot(body, settings)
-    return replace(step.slot, version=read.version, native=read.native)
 
 
 def state(one: Slot, body: Json, settings: Settings) -> tuple[Literal["busy", "free"], Slot] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -77,7 +78,7 @@ def times(slots: tuple[Slot, ...]) -> list[str]:
 
 
 async def test_the_probe_finds_everything_that_is_declared(emr: Emr):
-    assert await emr.probe() == emr.capabilities
+    assert replace(await emr.probe(), bundle_max=0) == emr.capabilities
 
 
 async def test_an_appointment_is_read_with_all_its_parties(emr: Emr, clinic: Clinic):

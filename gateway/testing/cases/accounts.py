@@ -132,3 +132,5 @@ def _undeclared(at: Practice) -> Iterator[Awaitable[object]]:
     if not can.slot_records:
         slot = Slot(span.start, span.end, at.resource(0), id=at.world.unknown_id)
         yield emr.mark_slot(MarkSlot(chain="x", slot=slot, state="busy"))
+    if not can.bundle_max:
+        yield emr.bundle([Change(chain="x", before=nobody, comment="x"), Cancel(chain="y", before=nobody)])

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.domain.model import Appointment, Kind, Slot
 from gateway.domain.questions import FindFreeTime, ReadCalendar
-from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Step
 from gateway.port import Emr, EmrError, Refused
 from gateway.testing.claims import case, changes
 from gateway.testing.faults import FAULTS, SECRET, Fault, Faulty, is_plain_read, is_write, without_waiting
@@ -129,6 +129,9 @@ async def writes(at: Practice) -> AsyncIterator[tuple[str, Call, Appointment | N
     if changes(can):
         change = await _touching(at, made)
         yield "change", lambda emr: emr.change(change), made
+    if can.bundle_max:
+        bundle = await _bundle(at, made.id)
+        yield "bundle", lambda emr: emr.bundle(bundle), made
     if can.cancel:
         cancel = Cancel(chain="x", before=await at.there(made.id))
         yield "cancel", lambda emr: emr.cancel(cancel), made
@@ -154,6 +157,12 @@ async def _touching(at: Practice, made: Appointment) -> Change:
         return await at.changing(made, comment="a word")
     moves = at.can.move != "none"
     return await at.changing(made, span=made.span if moves else None, on=None if moves else 0)
+
+
+async def _bundle(at: Practice, id: str) -> list[Step]:
+    """A word, and where there are slot records one of them."""
+    made = await at.there(id)
+    return [await _touching(at, made), *([await _marking(at, made)] if at.can.slot_records else [])]
 
 
 async def _marking(at: Practice, made: Appointment) -> MarkSlot:

@@ -48,6 +48,7 @@ class Canvas(Standard):
     }
     tries_lock = False
     changes_by = "update"
+    transacts = False
     proof: ClassVar[tuple[str, Params]] = ("/Appointment", [("_count", "1")])
 
     # -- reads -------------------------------------------------------------------------------------------------

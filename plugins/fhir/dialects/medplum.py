@@ -55,6 +55,7 @@ class Medplum(Standard):
         "cancel_reasons": "none",
         "version_check": False,
     }
+    transacts = False
 
     # -- reads -------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ class Millennium(Standard):
         "answers_with": "nothing",
     }
     tries_lock = False
+    transacts = False
     proof: ClassVar[tuple[str, Params]] = ("/Slot", [("_id", "0")])
 
     # -- reads -------------------------------------------------------------------------------------------------

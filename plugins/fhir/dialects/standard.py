@@ -15,6 +15,7 @@ from gateway.plugin import (
     Discard,
     FindFreeTime,
     FreeTime,
+    MarkSlot,
     ReadCalendar,
     Refused,
     VendorHttp,
@@ -42,8 +43,8 @@ class Sending:
     body: Any = None
     media: str = FHIR_JSON
     headers: Mapping[str, str] = field(default_factory=dict)
-    about: Appointment | None = None
-    """The appointment whose version the write is guarded by, where it is a patch."""
+    over: str | None = None
+    """The version that it is written over, where it is a patch."""
 
 
 class Standard:
@@ -53,7 +54,9 @@ class Standard:
     """Whether versions are heeded is not known, and can be tried."""
     changes_by: ClassVar[str] = "patch"
     """The interaction without which nothing can be changed."""
-    proof: ClassVar[tuple[str, Params]] = ("/Slot", [("status", "free"), ("_count", "1")])
+    transacts: ClassVar[bool] = True
+    """Whether transactions are carried out as a whole is not known, and can be tried."""
+    proof: ClassVar[tuple[str, Params]] = ("/Slot", [("status", "free"), ("_count", "50")])
     """A cheap search that the server allows."""
 
     def __init__(
@@ -117,7 +120,17 @@ class Standard:
 
 
 def patching(before: Appointment, ops: Sequence[patches.Op]) -> Sending:
+    return patch(f"/Appointment/{before.id}", before.version, ops)
+
+
+def marking(step: MarkSlot) -> Sending:
+    """Raises Refused("invalid") for a slot that is no record."""
+    if step.slot.id is None or not words.is_id(step.slot.id):
+        raise Refused("invalid", "not a slot record")
+    return patch(f"/Slot/{step.slot.id}", step.slot.version, patches.marking(step))
+
+
+def patch(path: str, version: str | None, ops: Sequence[patches.Op]) -> Sending:
     """A JSON Patch over the version that was read."""
-    condition = {} if before.version is None else {"If-Match": f'W/"{before.version}"'}
-    path = f"/Appointment/{before.id}"
-    return Sending(method="PATCH", path=path, body=list(ops), media=JSON_PATCH, headers=condition, about=before)
+    condition = {} if version is None else {"If-Match": f'W/"{version}"'}
+    return Sending(method="PATCH", path=path, body=list(ops), media=JSON_PATCH, headers=condition, over=version)

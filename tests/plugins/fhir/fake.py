@@ -16,16 +16,11 @@ from starlette.routing import Route
 
 from tests.plugins.fhir import json_patch, searching
 from tests.plugins.fhir.searching import Resource, Store
+from tests.plugins.fhir.transacting import Refusal, issue, transacted
 
 BASE = "http://fhir.test/r4"
 MEDIA = "application/fhir+json"
 OVER = ("cancelled", "entered-in-error")
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, code: str, text: str = "") -> None:
-        super().__init__(text)
-        self.status, self.code, self.text = status, code, text
 
 
 @dataclass
@@ -34,12 +29,18 @@ class FakeFhir:
 
     Without `links` a result is cut at `_count` and `most`; `chains` are followed, refused, empty or passed over.
     A server that `keeps_slots` marks those of an appointment together with it.
+    `transactions` are of one of `transacting.KINDS`; without one they are neither declared nor taken.
     """
 
     base: str = BASE
     page: int = 3
     answers: str = "representation"
     honours_if_match: bool = True
+    transactions: str | None = None
+    heeds_in_transactions: bool = True
+    """`ifMatch`."""
+    versions_all: bool = True
+    """A patch that changes nothing makes a version, too."""
     stale: int = 412
     chains: str = "followed"
     includes: bool = True
@@ -56,7 +57,7 @@ class FakeFhir:
     @property
     def app(self) -> Starlette:
         methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-        return Starlette(routes=[Route("/r4/{path:path}", self.answer, methods=methods)])
+        return Starlette(routes=[Route(place, self.answer, methods=methods) for place in ("/r4", "/r4/{path:path}")])
 
     @property
     def writes(self) -> list[Request]:
@@ -89,9 +90,11 @@ class FakeFhir:
             return outcome(no.status, no.code, no.text)
 
     def _dispatch(self, request: Request, raw: bytes) -> Response:
-        match (request.method, *request.path_params["path"].split("/")):
+        match (request.method, *request.path_params.get("path", "").split("/")):
             case ("GET", "metadata"):
-                return self._shown(STATEMENT)
+                return self._shown(STATEMENT if self.transactions is None else SAYS_TRANSACTION)
+            case ("POST", "") if self.transactions is not None:
+                return self._shown(transacted(self, json.loads(raw)))
             case ("GET", kind):
                 return self._search(kind, request)
             case ("POST", kind):
@@ -101,7 +104,7 @@ class FakeFhir:
             case ("PATCH", kind, id):
                 return self._patch(kind, id, raw, request)
             case ("PUT", kind, id):
-                self._check_version(self._current(kind, id), request)
+                self._check_version(self._current(kind, id), self._wanted(request))
                 return self._written(self._stored(json.loads(raw)), request, 200)
             case ("DELETE", kind, id):
                 self._current(kind, id)
@@ -117,32 +120,41 @@ class FakeFhir:
             raise Refusal(404, "not-found")
         return self.store[kind][id]
 
-    def _check_version(self, current: Resource, request: Request) -> None:
-        wanted = request.headers.get("if-match")
-        if self.honours_if_match and wanted is not None and wanted != etag(current):
-            raise Refusal(self.stale, "conflict", "the version is another one by now")
+    def _wanted(self, request: Request) -> str | None:
+        return request.headers.get("if-match") if self.honours_if_match else None
 
     def _create(self, kind: str, body: Resource, request: Request) -> Response:
-        condition = request.headers.get("if-none-exist")
+        resource, status = self.created(kind, body, request.headers.get("if-none-exist"))
+        return self._written(resource, request, status)
+
+    def _patch(self, kind: str, id: str, raw: bytes, request: Request) -> Response:
+        if request.headers.get("content-type") != "application/json-patch+json":
+            raise Refusal(415, "not-supported")
+        return self._written(self.patched(kind, id, json.loads(raw), self._wanted(request)), request, 200)
+
+    def _check_version(self, current: Resource, wanted: str | None) -> None:
+        if wanted is not None and wanted != etag(current):
+            raise Refusal(self.stale, "conflict", "the version is another one by now")
+
+    def created(self, kind: str, body: Resource, condition: str | None) -> tuple[Resource, int]:
+        """A new resource, or the one that fulfils the condition; with the status that says which."""
         if condition:
             held = searching.matches(self.store, kind, parse_qsl(condition), strict=True)
             if len(held) > 1:
                 raise Refusal(412, "multiple-matches")
             if held:
-                return self._written(held[0], request, 200)
+                return held[0], 200
         self.last_id += 1
-        return self._written(self._stored({**body, "id": str(self.last_id)}), request, 201)
+        return self._stored({**body, "id": str(self.last_id)}), 201
 
-    def _patch(self, kind: str, id: str, raw: bytes, request: Request) -> Response:
+    def patched(self, kind: str, id: str, ops: list[Resource], wanted: str | None) -> Resource:
         current = self._current(kind, id)
-        self._check_version(current, request)
-        if request.headers.get("content-type") != "application/json-patch+json":
-            raise Refusal(415, "not-supported")
+        self._check_version(current, wanted)
         try:
-            changed = json_patch.apply(current, json.loads(raw))
+            changed = json_patch.apply(current, ops)
         except json_patch.Failed:
             raise Refusal(422, "processing", "the patch does not fit") from None
-        return self._written(self._stored(changed), request, 200)
+        return current if changed == current and not self.versions_all else self._stored(changed)
 
     def _stored(self, body: Resource) -> Resource:
         if body["resourceType"] == "Appointment":
@@ -200,9 +212,7 @@ class FakeFhir:
         if self.answers == "minimal":
             return Response(status_code=status, headers=headers)
         if self.answers == "outcome":
-            issue = {"severity": "information", "code": "informational"}
-            shown = {"resourceType": "OperationOutcome", "issue": [issue]}
-            return self._shown(shown, status, headers)
+            return self._shown(issue("informational", severity="information"), status, headers)
         return self._shown(resource, status, headers)
 
     def _versioned(self, resource: Resource) -> Response:
@@ -217,9 +227,7 @@ def etag(resource: Resource) -> str:
 
 
 def outcome(status: int, code: str, text: str = "", severity: str = "error", **more: Any) -> Response:
-    issue = {"severity": severity, "code": code, "diagnostics": text, **more}
-    body = {"resourceType": "OperationOutcome", "issue": [issue]}
-    return Response(json.dumps(body), status, media_type=MEDIA)
+    return Response(json.dumps(issue(code, text, severity, **more)), status, media_type=MEDIA)
 
 
 def check(body: Resource) -> None:
@@ -253,3 +261,4 @@ STATEMENT: Resource = {
         }
     ],
 }
+SAYS_TRANSACTION = {**STATEMENT, "rest": [{**STATEMENT["rest"][0], "interaction": [{"code": "transaction"}]}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -52,6 +53,19 @@ class Practice:
         return id
 
 
+async def probed_world(**odd: object) -> World:
+    """After the account has been probed, which is when it is known what its server proves."""
+    world = fhir_world(**odd)
+    can = world.emr.capabilities = await world.emr.probe()
+
+    def opened(broken: httpx.AsyncBaseTransport) -> Emr:
+        emr = world.open_over(broken)
+        emr.capabilities = can
+        return emr
+
+    return replace(world, open_over=opened)
+
+
 def fhir_world(**odd: object) -> World:
     """A practice whose server differs from the standard's letter as told."""
     here, there = Practice("http://fhir.test/r4"), Practice("http://other.test/r4")
@@ -87,6 +101,12 @@ class TestServerThatSays409ToOldVersions(EmrContract):
     @pytest.fixture
     async def world(self) -> World:
         return fhir_world(stale=409)
+
+
+class TestServerWithTransactions(EmrContract):
+    @pytest.fixture
+    async def world(self) -> World:
+        return await probed_world(transactions="whole")
 
 
 class TestServerThatHeedsNoVersions(EmrContract):

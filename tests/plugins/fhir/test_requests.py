@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -186,3 +187,65 @@ async def test_each_kind_of_credentials_goes_where_it_belongs(opened, server, se
     route = server.get("/Appointment/a1").respond(json=samples.appointment())
     await opened(**settings).appointment("a1")
     assert route.calls.last.request.headers.get("authorization") == header
+
+
+async def test_writes_that_stand_and_fall_together_are_one_transaction(opened, server, before):
+    """A patch in a Binary, as base64; conditions as an entry says them."""
+    taken = {"status": "200 OK", "etag": 'W/"4"'}
+    answer = {"resourceType": "Bundle", "type": "transaction-response"}
+    changed = {"resource": samples.appointment(meta={"versionId": "8"}), "response": {"status": "200 OK"}}
+    booked = {"response": {"status": "201 Created", "location": "Appointment/a9/_history/1"}}
+    route = server.post("").respond(json={**answer, "entry": [{"response": taken}, changed, booked]})
+    emr = opened()
+    emr.capabilities = replace(emr.capabilities, bundle_max=100)
+    slot = Slot(at(10), at(10, 30), id="d1-1000", version="3", native={"status": "free"})
+    step = Create(chain="n", span=Span(at(10), at(11)), patient_id="p1", resource_id="Practitioner/d1", marker="c1-2")
+    receipts = await emr.bundle(
+        [MarkSlot(chain="a1", slot=slot, state="busy"), Change(chain="a1", before=before, comment="grüß"), step]
+    )
+    request = route.calls.last.request
+    assert (request.method, str(request.url)) == ("POST", BASE)
+    assert request.headers["content-type"] == "application/fhir+json"
+    assert request.headers["prefer"] == "return=representation"
+    assert "if-match" not in request.headers
+    marking = '[{"op":"test","path":"/status","value":"free"},{"op":"replace","path":"/status","value":"busy"}]'
+    comment = '[{"op":"add","path":"/comment","value":"grüß"}]'
+    assert json.loads(request.content) == {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": f"{BASE}/Slot/d1-1000",
+                "resource": binary(marking),
+                "request": {"method": "PATCH", "url": "Slot/d1-1000", "ifMatch": 'W/"3"'},
+            },
+            {
+                "fullUrl": f"{BASE}/Appointment/a1",
+                "resource": binary(comment),
+                "request": {"method": "PATCH", "url": "Appointment/a1", "ifMatch": 'W/"7"'},
+            },
+            {
+                "resource": {
+                    "resourceType": "Appointment",
+                    "status": "booked",
+                    "start": at(10).isoformat(),
+                    "end": at(11).isoformat(),
+                    "minutesDuration": 60,
+                    "participant": samples.participants("accepted", ("Patient/p1", "Practitioner/d1")),
+                    "identifier": [{"system": "urn:emr-gateway:booking", "value": "c1-2"}],
+                },
+                "request": {
+                    "method": "POST",
+                    "url": "Appointment",
+                    "ifNoneExist": "identifier=urn%3Aemr-gateway%3Abooking|c1-2",
+                },
+            },
+        ],
+    }
+    assert (receipts[0].slot.version, receipts[1].appointment.version, receipts[2].id) == ("4", "8", "a9")
+    assert len(route.calls) == 1
+
+
+def binary(patch):
+    data = base64.b64encode(patch.encode()).decode()
+    return {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data}
