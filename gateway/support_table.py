@@ -36,9 +36,8 @@ def digest(vendors: Iterable[Vendor]) -> str:
     head = ["EMR", "edition", *map(_words, _FIELDS), "tested"]
     fields = (" ".join(f"`{field}`" for field in fields if field) for fields in _FIELDS.values())
     rows = [row for vendor in vendors for row in _rows(vendor)]
-    return (
-        f"{signs}: one for each field, in the order of the first row.\n\n{_table(head, [['', '', *fields, ''], *rows])}"
-    )
+    table = _table(head, [["", "", *fields, ""], *rows])
+    return f"{signs}: one for each field, in the order of the first row.\n\n{table}"
 
 
 def _rows(vendor: Vendor) -> Iterator[list[str]]:

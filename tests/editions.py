@@ -13,12 +13,9 @@ import pytest
 
 from gateway import probing
 from gateway.network import Network
+from tests.plugins.sandbox.asking import ALL
 
 SERVER = {"base_url": "http://emr.test", "zone": "Europe/Stockholm"}
-PERSONALITIES = (
-    *("in-place", "new-id", "no-move", "windows", "windows-new-id"),
-    *("starts", "slot-records", "no-content", "async", "no-refusal"),
-)
 SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("fhir", "standard"): SERVER,
     ("fhir", "server-slots"): {**SERVER, "marks_slots": False},
@@ -26,7 +23,7 @@ SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("fhir", "canvas"): {**SERVER, "dialect": "canvas"},
     ("fhir", "medplum"): {**SERVER, "dialect": "medplum"},
     ("gnuhealth", "standard"): {**SERVER, "database": "his", "username": "gateway", "password": "open-sesame"},
-    **{("sandbox", name): {"clinic": "clinic", "api_key": "clinic-key", "personality": name} for name in PERSONALITIES},
+    **{("sandbox", name): {"clinic": "clinic", "api_key": "clinic-key", "personality": name} for name in ALL},
 }
 """By plugin and edition: settings that make an account of it."""
 
