@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 
 def _known_zone(value: object) -> object:
-    if isinstance(value, str) and value not in available_timezones():
-        raise ValueError("not an IANA time zone")
-    return ZoneInfo(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # Not by the list of all: to make that, the whole time zone database is walked through.
+    try:
+        return ZoneInfo(value)
+    except (LookupError, ValueError, OSError):
+        raise ValueError("not an IANA time zone") from None
 
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
