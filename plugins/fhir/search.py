@@ -38,12 +38,15 @@ class Found:
 
 async def search(http: VendorHttp, base_url: str, kind: str, params: Params) -> Found:
     """Every page of `GET /{kind}?params`. Raises EmrError."""
-    place, read = f"/{kind}", partial(_shown, base_url, kind)
-    try:
-        return Found(await by_link(http, place, read, params=list(params), headers=STRICT))
-    except CutShort as cut:  # by a server that gives no link to the rest
-        whole = [*(p for p in params if p[0] != "_count"), ("_count", cut.total)]
-        return Found(await by_link(http, place, read, params=whole, headers=STRICT))
+    place, read, asked, room = f"/{kind}", partial(_shown, base_url, kind), list(params), 0
+    while True:
+        try:
+            return Found(await by_link(http, place, read, params=asked, headers=STRICT))
+        except CutShort as cut:  # by a server that gives no link to the rest
+            if cut.total <= room:
+                raise
+            room = cut.total  # more than before, where more has come meanwhile
+            asked = [*(p for p in params if p[0] != "_count"), ("_count", room)]
 
 
 def _shown(base_url: str, kind: str, response: httpx.Response) -> Page[Json]:

@@ -8,6 +8,7 @@ import pytest
 from starlette.responses import Response
 
 from gateway.plugin import Change, FindFreeTime, Kind, MarkSlot, NotSent, Refused, Slot, Span
+from tests.plugins.fhir import samples
 from tests.plugins.fhir.fake import outcome
 from tests.plugins.fhir.samples import at
 
@@ -143,6 +144,15 @@ async def test_an_inactive_schedule_that_is_not_included_offers_nothing(opened, 
 async def test_a_result_that_is_cut_off_without_a_link_is_asked_for_whole(opened, fake):
     fake.links = False
     assert len(await times(opened(page_size=2))) == 6
+
+
+async def test_a_result_that_grows_while_it_is_asked_for_whole_is_asked_for_again(opened, fake):
+    def grows(_):
+        fake.put(samples.slot("d1", at(8, 45)))
+
+    fake.links = False
+    fake.faults = [lambda _: None, grows]
+    assert len(await times(opened(page_size=2))) == 7
 
 
 async def test_a_result_that_stays_cut_off_is_not_taken_for_the_whole(opened, fake):
