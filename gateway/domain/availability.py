@@ -98,16 +98,21 @@ def bookable(wanted: FindFreeTime, free: Iterable[Slot], standing: Iterable[Appo
     """The free slots on which nobody stands, and those that only the ignored appointments hold.
 
     For an EMR whose slots are records that go when they are booked, one for each appointment: `own_time_shown`. A free
-    record may lie under an appointment, where the staff can book beside it. Of equal slots everybody is offered the
-    first, so that two can't take one each.
+    record may lie under an appointment, where the staff can book beside it; one for another service or care unit than
+    the appointment's is no part of its time. Of equal slots everybody is offered the first, so that two can't take one
+    each, and an appointment's own before any other.
     """
     records, ignored = list(free), {a.id for a in wanted.ignoring}
     held = [(a.id in ignored, _held(a)) for a in standing if holds_time(a) and a.confirms is None]
-    strangers = [slot for own, slot in held if not own]
-    taken, spoken_for = _Taken(strangers), _Taken([*strangers, *records])
-    offered = [slot for slot in records if _suits(slot, wanted) and not taken.meets(slot)]
-    mine = [slot for own, slot in held if own and not spoken_for.meets(slot)]
-    within = [slot for slot in (*offered, *mine) if wanted.span.contains(slot.span)]
+    taken = _Taken(slot for own, slot in held if not own)
+    offered = [slot for slot in records if _suits(slot, _purpose(wanted)) and not taken.meets(slot)]
+    free_too = {of: _Taken(s for s in records if _purpose(s) == of) for of in {_purpose(s) for s in records}}
+
+    def is_alone(slot: Slot) -> bool:
+        return not any(_suits(slot, purpose) and there.meets(slot) for purpose, there in free_too.items())
+
+    mine = [slot for own, slot in held if own and not taken.meets(slot) and is_alone(slot)]
+    within = [slot for slot in (*mine, *offered) if wanted.span.contains(slot.span)]
     first = {(slot.resource_id, *slot.span.key): slot for slot in reversed(within)}
     return FreeTime("slots", tuple(sorted(first.values(), key=lambda slot: (slot.span.key, slot.resource_id or ""))))
 
@@ -117,13 +122,17 @@ def _held(a: Appointment) -> Slot:
     return Slot(a.start, a.end, a.resource_id, a.healthcare_service_id, a.care_unit_id, id=id)
 
 
-def _suits(slot: Slot, wanted: FindFreeTime) -> bool:
-    """A slot that says nothing of services or care units is for all of them."""
-    asked = (
-        (wanted.healthcare_service_id, slot.healthcare_service_id),
-        (wanted.care_unit_id, slot.care_unit_id),
-    )
-    return all(None in pair or pair[0] == pair[1] for pair in asked)
+Purpose = tuple[str | None, str | None]
+"""A healthcare service and a care unit; `None`: all of them."""
+
+
+def _purpose(of: Slot | FindFreeTime) -> Purpose:
+    return (of.healthcare_service_id, of.care_unit_id)
+
+
+def _suits(slot: Slot, purpose: Purpose) -> bool:
+    pairs = zip(_purpose(slot), purpose, strict=True)
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 class _Taken:

@@ -230,8 +230,11 @@ class GnuHealthEmr(Emr):
         return [one for one in await self._records(domain) if one.span.overlaps(span)]
 
     async def _free_record(self, slot: Slot) -> Slot | None:
-        """The free record that is exactly this time; of equal ones always the same, so that nobody gets the second."""
+        """The free record that is exactly this time, for the slot's service and care unit if it has them; of equal ones
+        always the same, so that nobody gets the second."""
         place = {**words.times(slot.span), "healthprof": words.number(slot.resource_id), "state": words.FREE}
+        for field, id in (("speciality", slot.healthcare_service_id), ("institution", slot.care_unit_id)):
+            place |= {} if id is None else {field: words.number(id)}
         return next((one for one in await self._records(_equal(place)) if isinstance(one, Slot)), None)
 
     async def _create(self, values: Mapping[str, Any]) -> str:

@@ -80,6 +80,22 @@ async def test_a_slot_of_another_service_or_care_unit_is_not_offered(emr, practi
     assert await offered(emr, practice, span=afternoon, **asked) == ["15:00"]
 
 
+@pytest.mark.parametrize("field", ["speciality", "institution"])
+async def test_time_that_is_free_twice_is_given_back_for_whom_it_was_taken(emr, practice, field):
+    """A professional may offer the same half hour for two services, or in two care units."""
+    own = await there(emr, practice.book(practice.anna, at(10)))
+    other = practice.open(practice.anna, at(10), **{field: 99})
+    (slot,) = (await emr.free_time(FindFreeTime(own.span, own.resource_id, ignoring=(own,)))).slots
+    assert "record" not in slot.native
+    assert (await emr.slot(slot))[0] == "busy"
+    practice.fake.touch(int(own.id), state="user_cancelled")
+    await emr.mark_slot(MarkSlot(chain="a", slot=slot, state="free"))
+    free = practice.fake.rows(state="free", appointment_date=at(10).astimezone(UTC), healthprof=practice.anna)
+    assert [(row["speciality"], row["institution"]) for row in free if row["id"] != other] == [
+        (practice.service, practice.unit)
+    ]
+
+
 async def test_resources_that_are_no_numbers_have_no_time_and_no_appointments(emr, practice):
     assert await offered(emr, practice, who="12 or 1=1") == []
     assert not await emr.calendar(ReadCalendar(MORNING, resource_id="Practitioner/1"))
