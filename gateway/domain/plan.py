@@ -180,5 +180,6 @@ def _book(command: Command, intent: Book, can: Capabilities) -> Planning:
     # The resource's free time is told in its care unit's zone, and so is what will stand there.
     zone = next((s.start.tzinfo for found in offers.values() for s in found.slots), intent.span.start.tzinfo)
     start, end = intent.span.start.astimezone(zone), intent.span.end.astimezone(zone)
-    expected = replace(target, start=start, end=end)
+    unit = target.care_unit_id or next((s.care_unit_id for s in slots if s.care_unit_id is not None), None)
+    expected = replace(target, start=start, end=end, care_unit_id=unit)
     return lower(command.operation, [replace(wish, expected=expected, new_slots=slots)], can)

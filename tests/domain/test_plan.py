@@ -161,6 +161,21 @@ def test_an_appointment_of_another_care_unit_is_not_found():
     refused(model, Update(("a",), comment="x"), NotFound, "INVALID_CARE_UNIT_ID", care_unit_id="nowhere")
 
 
+class Visiting(Model):
+    """Its resource works in several care units, so that only the slots tell in which."""
+
+    def free_time(self, question):
+        found = super().free_time(question)
+        return replace(found, slots=tuple(replace(slot, care_unit_id="u2") for slot in found.slots))
+
+
+def test_a_booking_is_in_the_care_unit_of_its_slots_where_nothing_else_names_one():
+    model = Visiting(replace(CAN, directories=frozenset()), {"r1": grid(0, 60)})
+    made_of = made(model, Book(span(0, 30), "p1", "r1", "s1"))
+    assert [step.care_unit_id for _, step in made_of.steps()] == ["u2"]
+    assert [line.expected.care_unit_id for line in made_of.lines] == ["u2"]
+
+
 def test_the_repeated_hour_of_a_clock_change_cannot_be_said_in_local_time():
     can = replace(CAN, local_zone="Europe/Stockholm")
     model = Model(can, {"r1": []}, {"a": booked("a", 0, 30)})
