@@ -176,6 +176,31 @@ async def test_an_undo_does_not_write_over_what_staff_has_changed_meanwhile():
     assert model.book["b"].start == span(30, 60).start
 
 
+def _free(book):
+    """The slots of `b`, as who cancels it would leave them."""
+    book.slot_state["r1@30"] = ("free", 7)
+
+
+def _taken(book):
+    book.slot_state["r1@30"] = ("busy", 7)
+    book.book["x"] = booked("x", 30, 60, patient_id="p2", slot_ids=("r1@30",))
+
+
+def _touched(book):
+    book.slot_state["r1@30"] = ("busy", 7)
+
+
+@pytest.mark.parametrize(("staff", "state"), [(_free, ("free", 7)), (_taken, ("busy", 7)), (_touched, ("free", 8))])
+async def test_a_slot_that_somebody_else_has_marked_is_given_back_only_where_it_still_is_to_be(staff, state):
+    """Beyond the turning point: nobody waits for what is done already."""
+    model, emr, run, _ = world(RECORDS, INTENTS["bulk cancel"])
+    emr.staff = staff
+    end = await run.carry_out()
+    assert (end.state, end.error) == (State.DONE, None)
+    assert model.slot_state["r1@30"] == state
+    assert slots_agree(model)
+
+
 async def test_in_flight_writes_end_and_the_unsent_are_not_sent_when_one_is_refused():
     one_by_one = replace(LATE, concurrency=1)
     model, _, run, _ = world(one_by_one, INTENTS["bulk"], {1: "refuse"})

@@ -197,6 +197,8 @@ class Run:
             found = await again(self.emr, self.progress[n])
             if isinstance(found, Result):
                 self._note(n, found)
+            elif isinstance(found, MarkSlot):
+                self.progress[n].step = found
             elif found is not None:
                 self.images[self.progress[n].step.chain] = found
         await self._record(refused)
