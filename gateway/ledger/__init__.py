@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class State(StrEnum):
@@ -56,10 +57,29 @@ class StepRow:
     """The receipt as JSON once done, `b""` before. The step itself stands in the command's plan."""
     attempted_at: datetime | None = None
 
+    @property
+    def noted(self) -> Mapping[str, Any]:
+        """What the payload says beside the receipt; nothing where it makes no sense."""
+        try:
+            noted = json.loads(self.payload) if self.payload else {}
+        except ValueError:
+            return {}
+        return noted if isinstance(noted, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What was said of a command beside its answer: why a person is needed, or how a person has settled it."""
+
+    at: datetime
+    by: str
+    """`gateway`, or the operating system's name for the person."""
+    text: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRow:
-    """A command as it is stored. `payload` (the command and its plan, JSON) and answers are sealed at rest."""
+    """A command as it is stored. `payload` (the command and its plan, JSON), answers and remarks are sealed at rest."""
 
     id: str
     client: str
@@ -77,6 +97,31 @@ class CommandRow:
     steps: tuple[StepRow, ...] = field(default=())
     appointments: tuple[str, ...] = ()
     """Ids it touches; stored as keyed hashes, so only ever written and searched, never read back."""
+    repairing_since: datetime | None = None
+    """When its repair began; `None` while it is not repaired."""
+    remarks: tuple[Remark, ...] = ()
+    """Oldest first."""
+    unreadable: bool = False
+    """Something that was sealed in it can't be opened with the present key, and stands here as if it were empty."""
+
+    @property
+    def since(self) -> datetime:
+        """When it came to its state."""
+        if self.state is State.RUNNING:
+            return self.created_at
+        return self.repairing_since or self.updated_at
+
+    @property
+    def open_steps(self) -> tuple[StepRow, ...]:
+        """The steps that can still end this way or that: while it goes forward, those that are not done or of which the
+        EMR stored something else; while it goes back, also those that still stand."""
+        if self.state.settled:
+            return ()
+        backwards = self.state is not State.RUNNING and any(
+            step.state in (StepState.UNDOING, StepState.UNDONE, StepState.LEFT) for step in self.steps
+        )
+        ended = (StepState.UNDONE,) if backwards else (StepState.DONE, StepState.UNDONE)
+        return tuple(step for step in self.steps if step.state not in ended or step.noted.get("deviates"))
 
 
 class LedgerDown(Exception):
@@ -122,27 +167,39 @@ class Ledger(Protocol):
         release_key: bool = False,
         lineage: Sequence[tuple[str, str, str]] = (),
         steps: Sequence[StepRow] = (),
+        remark: Remark | None = None,
     ) -> None:
         """Write how it stands. With a settled `state`, payload and receipts are erased: only the answer is kept, and
-        `steps`, without what they hold of the appointments but their ids."""
+        `steps`, without what they hold of the appointments but their ids. `remark` is added to those there are."""
         ...
 
-    async def command(self, id: str, client: str) -> CommandRow | None: ...
+    async def prove(self) -> None:
+        """Write something that changes nothing: returns only when the store takes writes."""
+        ...
+
+    async def command(self, id: str, client: str | None) -> CommandRow | None:
+        """`client`: whose it has to be; `None`: anybody's."""
+        ...
 
     async def commands(
         self,
-        client: str,
+        client: str | None,
         *,
+        emr: str | None = None,
         key: str | None = None,
         appointment: str | None = None,
         unsettled: bool = False,
         limit: int = 100,
     ) -> Sequence[CommandRow]:
-        """The client's commands, newest first."""
+        """The client's commands (`None`: everybody's), newest first."""
         ...
 
     async def unsettled(self) -> Sequence[CommandRow]:
         """Of all clients, oldest first, with payloads: what recovery has to finish or undo."""
+        ...
+
+    async def count_unsettled(self) -> Mapping[State, int]:
+        """How many commands of all clients are in each of the states that are no end."""
         ...
 
     async def successors(self, tenant: str, ids: Sequence[str]) -> dict[str, str]:

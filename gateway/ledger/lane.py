@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -33,7 +33,11 @@ class Lane:
     """Runs work in order of arrival, each piece in a savepoint of its own inside a transaction that many share.
 
     A lane that writes begins `IMMEDIATE`, one that reads `DEFERRED`. A connection that failed is opened anew for the
-    next transaction, so a lane works again as soon as the disk does.
+    next transaction, so a lane works again as soon as the disk does, and nothing that a failed sync may have lost is
+    taken for written.
+
+    `place` names the files that the connection works on, as they are found by now: SQLite goes on in files that have
+    been deleted or replaced, and what it writes there is lost.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Lane:
         connect: Callable[[], sqlite3.Connection],
         mode: Literal["IMMEDIATE", "DEFERRED"],
         at_most: int = 500,
+        place: Callable[[], Hashable] = lambda: None,
     ) -> None:
         self.commits = 0
         self.at_most = at_most
@@ -49,6 +54,9 @@ class Lane:
         self._name = name
         self._connect = connect
         self._begin = f"BEGIN {mode}"
+        self._place = place
+        self._found: Hashable = None
+        """What `place` said when the connection was new."""
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -104,15 +112,25 @@ class Lane:
 
     def _transact(self, jobs: Sequence[_Job]) -> list[_Result]:
         try:
-            if self._db is None:
-                self._db = self._connect()
-            self._db.execute(self._begin)
-            results = [_attempt(self._db, job.work) for job in jobs]
-            self._db.execute("COMMIT")
+            results = self._committed(jobs)
         except Exception as error:  # noqa: BLE001 - every caller is told; a dead thread would leave them waiting
             self._disconnect()
             return [_Result(error=_told(error)) for _ in jobs]
         self.commits += 1
+        if any(isinstance(result.error, LedgerDown) for result in results):
+            self._disconnect()
+        return results
+
+    def _committed(self, jobs: Sequence[_Job]) -> list[_Result]:
+        if self._db is None:
+            self._db, self._found = self._connect(), None
+        self._db.execute(self._begin)
+        if self._found is None:
+            self._found = self._place()
+        results = [_attempt(self._db, job.work) for job in jobs]
+        self._db.execute("COMMIT")
+        if self._place() != self._found:
+            raise LedgerDown("The ledger's file was replaced by another one.")
         return results
 
     def _disconnect(self) -> None:
@@ -131,8 +149,9 @@ def _attempt(db: sqlite3.Connection, work: Work[Any]) -> _Result:
     db.execute("SAVEPOINT piece")
     try:
         result = _Result(work(db))
-    except Exception as error:  # noqa: BLE001 - handed to whoever waits for this piece of work
-        # Fails in its turn where SQLite gave up the whole transaction: then nobody's work in it stands.
+    except Exception as error:
+        if not db.in_transaction:
+            raise  # SQLite gave up the whole transaction, as some full disks make it: nobody's work in it stands
         db.execute("ROLLBACK TO piece")
         result = _Result(error=_told(error))
     db.execute("RELEASE piece")

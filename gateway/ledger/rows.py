@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.keys import Keys
-from gateway.ledger import Answer, CommandRow, State, StepRow, StepState
+from gateway.keys import Altered, Keys, WrongKey
+from gateway.ledger import Answer, CommandRow, Remark, State, StepRow, StepState
 
 _PURPOSE = "ledger"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _COLUMNS = (
-    "number, id, client, emr, tenant, operation, state, created_at, updated_at, key, fingerprint, payload, answer"
+    "number, id, client, emr, tenant, operation, state, created_at, updated_at, key, fingerprint, payload, answer,"
+    " repairing_since, remarks"
 )
 SELECT = f"SELECT {_COLUMNS} FROM commands"  # noqa: S608 - constants only
 
@@ -70,9 +71,20 @@ class Rows:
             [(number, self.appointment(client, appointment)) for appointment in appointments],
         )
 
+    def put_remark(self, db: sqlite3.Connection, number: int, id: str, remark: Remark) -> None:
+        """Add to what was said. What can't be opened any more is written over: nobody will read it."""
+        (sealed,) = db.execute("SELECT remarks FROM commands WHERE number = ?", (number,)).fetchone()
+        remarks = (*_Opening(self._keys, id).remarks(sealed), remark)
+        told = json.dumps([[moment(r.at), r.by, r.text] for r in remarks]).encode()
+        db.execute("UPDATE commands SET remarks = ? WHERE number = ?", (self.seal(id, "remarks", told), number))
+
     def load(self, db: sqlite3.Connection, found: Sequence[Any]) -> CommandRow:
         """The command that a row of `SELECT` stands for, with its steps."""
-        (number, id, client, emr, tenant, operation, state, created, updated, key, fingerprint, payload, answer) = found
+        (
+            number, id, client, emr, tenant, operation, state, created, updated, key, fingerprint, payload, answer,
+            repairing, remarks,
+        ) = found  # fmt: skip
+        opening = _Opening(self._keys, id)
         return CommandRow(
             id=id,
             client=client,
@@ -84,9 +96,12 @@ class Rows:
             updated_at=instant(updated),
             key=key,
             fingerprint=fingerprint,
-            payload=self._unsealed(id, "payload", payload),
-            answer=self._answer(id, answer),
-            steps=self._steps(db, number, id),
+            payload=opening.value("payload", payload),
+            answer=opening.answer(answer),
+            steps=_steps(db, number, opening),
+            repairing_since=None if repairing is None else instant(repairing),
+            remarks=opening.remarks(remarks),
+            unreadable=opening.failed,
         )
 
     def appointment(self, client: str, id: str) -> str:
@@ -103,31 +118,46 @@ class Rows:
         head = json.dumps([answer.status, answer.headers]).encode()
         return self.seal(id, "answer", head + b"\n" + answer.body)
 
-    def _unsealed(self, id: str, column: str, sealed: bytes) -> bytes:
-        return self._keys.open(_PURPOSE, sealed, _place(id, column)) if sealed else b""
 
-    def _answer(self, id: str, sealed: bytes | None) -> Answer | None:
-        if sealed is None:
+class _Opening:
+    """Opens the sealed values of one command. `failed`: one of them could not be, and counts as empty."""
+
+    def __init__(self, keys: Keys, id: str) -> None:
+        self._keys, self._id = keys, id
+        self.failed = False
+
+    def value(self, column: str, sealed: bytes) -> bytes:
+        try:
+            return self._keys.open(_PURPOSE, sealed, _place(self._id, column)) if sealed else b""
+        except (Altered, WrongKey):
+            self.failed = True
+            return b""
+
+    def answer(self, sealed: bytes | None) -> Answer | None:
+        told = self.value("answer", sealed) if sealed is not None else b""
+        if not told:
             return None
-        head, _, body = self._unsealed(id, "answer", sealed).partition(b"\n")
+        head, _, body = told.partition(b"\n")
         status, headers = json.loads(head)
         return Answer(status, body, tuple((name, value) for name, value in headers))
 
-    def _steps(self, db: sqlite3.Connection, number: int, id: str) -> tuple[StepRow, ...]:
-        found = db.execute(
-            "SELECT position, state, action, payload, attempted_at FROM steps WHERE command = ? ORDER BY position",
-            (number,),
+    def remarks(self, sealed: bytes) -> tuple[Remark, ...]:
+        told = self.value("remarks", sealed)
+        return tuple(Remark(instant(at), by, text) for at, by, text in (json.loads(told) if told else ()))
+
+    def step(self, position: int, state: str, action: bytes, payload: bytes, attempted: int | None) -> StepRow:
+        return StepRow(
+            index=position,
+            state=StepState(state),
+            action=self.value(f"steps/{position}/action", action).decode("utf-8", "surrogatepass"),
+            payload=self.value(f"steps/{position}/payload", payload),
+            attempted_at=None if attempted is None else instant(attempted),
         )
-        return tuple(
-            StepRow(
-                index=position,
-                state=StepState(state),
-                action=self._unsealed(id, f"steps/{position}/action", action).decode("utf-8", "surrogatepass"),
-                payload=self._unsealed(id, f"steps/{position}/payload", payload),
-                attempted_at=None if attempted is None else instant(attempted),
-            )
-            for position, state, action, payload, attempted in found
-        )
+
+
+def _steps(db: sqlite3.Connection, number: int, opening: _Opening) -> tuple[StepRow, ...]:
+    query = "SELECT position, state, action, payload, attempted_at FROM steps WHERE command = ? ORDER BY position"
+    return tuple(opening.step(*found) for found in db.execute(query, (number,)))
 
 
 def moment(at: datetime) -> int:

@@ -57,7 +57,13 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_REPAIR = (
+    "ALTER TABLE commands ADD COLUMN repairing_since INTEGER",
+    "ALTER TABLE commands ADD COLUMN remarks BLOB NOT NULL DEFAULT x''",
+    "UPDATE commands SET repairing_since = updated_at WHERE state = 'repairing'",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR)
 
 
 class NewerSchema(Exception):

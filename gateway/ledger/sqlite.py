@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from gateway.keys import Keys, sync_directory
-from gateway.ledger import Answer, CommandRow, LedgerDown, State, StepRow, StepState
+from gateway.ledger import Answer, CommandRow, LedgerDown, Remark, State, StepRow, StepState
 from gateway.ledger.lane import Lane
 from gateway.ledger.lineage import Lineage
 from gateway.ledger.rows import SELECT, Rows, moment
@@ -38,8 +39,9 @@ class SqliteLedger:
         self._patience_s = patience_s
         self._rows = Rows(keys)
         self._lineage = Lineage(keys)
-        self._writes = Lane("ledger-writes", self._connect, "IMMEDIATE")
-        self._reads = Lane("ledger-reads", self._connect, "DEFERRED")
+        wal = self._path.with_name(f"{self._path.name}-wal")
+        self._writes = Lane("ledger-writes", self._connect, "IMMEDIATE", place=partial(_files, self._path, wal))
+        self._reads = Lane("ledger-reads", self._connect, "DEFERRED", place=partial(_files, self._path))
 
     async def open(self) -> None:
         """Make or migrate the file. Raises `NewerSchema`, `WrongKey`, `LedgerDown`."""
@@ -123,6 +125,7 @@ class SqliteLedger:
         release_key: bool = False,
         lineage: Sequence[tuple[str, str, str]] = (),
         steps: Sequence[StepRow] = (),
+        remark: Remark | None = None,
     ) -> None:
         """`answer` replaces the one before, also if it is `None`. Raises `LookupError` for an unknown command.
 
@@ -131,9 +134,11 @@ class SqliteLedger:
 
         def work(db: sqlite3.Connection) -> None:
             number, _ = _touch(db, id, now, also_settled=state.settled)
+            since = moment(now) if state is State.REPAIRING else None
             db.execute(
-                "UPDATE commands SET state = ?, settled = ?, answer = ? WHERE number = ?",
-                (state.value, state.settled, self._rows.seal_answer(id, answer), number),
+                "UPDATE commands SET state = ?, settled = ?, answer = ?,"
+                " repairing_since = iif(?4 IS NULL, NULL, coalesce(repairing_since, ?4)) WHERE number = ?5",
+                (state.value, state.settled, self._rows.seal_answer(id, answer), since, number),
             )
             if state.settled:
                 _erase(db, number)
@@ -141,8 +146,13 @@ class SqliteLedger:
             if release_key:
                 db.execute("UPDATE commands SET key = NULL WHERE number = ?", (number,))
             self._record(db, lineage)
+            if remark is not None:
+                self._rows.put_remark(db, number, id, remark)
 
         await self._writes.run(work)
+
+    async def prove(self) -> None:
+        await self._writes.run(lambda db: db.execute("UPDATE about SET value = value"))
 
     async def purge(self, settled_before: datetime) -> int:
         purged = 0
@@ -155,32 +165,37 @@ class SqliteLedger:
 
     # -- reads -------------------------------------------------------------------------------------------------
 
-    async def command(self, id: str, client: str) -> CommandRow | None:
-        found = await self._select(f"{SELECT} WHERE id = ? AND client = ?", (id, client))
+    async def command(self, id: str, client: str | None) -> CommandRow | None:
+        found = await self._select("WHERE id = ? AND (?2 IS NULL OR client = ?2)", (id, client))
         return found[0] if found else None
 
     async def commands(
         self,
-        client: str,
+        client: str | None,
         *,
+        emr: str | None = None,
         key: str | None = None,
         appointment: str | None = None,
         unsettled: bool = False,
         limit: int = 100,
     ) -> Sequence[CommandRow]:
-        query, values = f"{SELECT} WHERE client = ?", [client]
-        if key is not None:
-            query, values = query + " AND key = ?", [*values, key]
-        if appointment is not None:
-            query += " AND number IN (SELECT command FROM command_appointments WHERE appointment = ?)"
+        wanted = {"client": client, "emr": emr, "key": key, "settled": 0 if unsettled else None}
+        given = {column: value for column, value in wanted.items() if value is not None}
+        terms = [f"{column} = ?" for column in given]
+        values = [*given.values()]
+        if appointment is not None and client is not None:
+            terms.append("number IN (SELECT command FROM command_appointments WHERE appointment = ?)")
             values.append(self._rows.appointment(client, appointment))
-        if unsettled:
-            query += " AND settled = 0"
-        query += " ORDER BY created_at DESC, number DESC LIMIT ?"
-        return await self._select(query, (*values, limit))
+        query = " AND ".join(terms) or "TRUE"
+        return await self._select(f"WHERE {query} ORDER BY created_at DESC, number DESC LIMIT ?", (*values, limit))
 
     async def unsettled(self) -> Sequence[CommandRow]:
-        return await self._select(f"{SELECT} WHERE settled = 0 ORDER BY created_at, number", ())
+        return await self._select("WHERE settled = 0 ORDER BY created_at, number", ())
+
+    async def count_unsettled(self) -> Mapping[State, int]:
+        query = "SELECT state, count(*) FROM commands WHERE settled = 0 GROUP BY state"
+        counted = dict(await self._reads.run(lambda db: db.execute(query).fetchall()))
+        return {state: counted.get(state.value, 0) for state in State if not state.settled}
 
     async def successors(self, tenant: str, ids: Sequence[str]) -> dict[str, str]:
         def work(db: sqlite3.Connection) -> dict[str, str]:
@@ -194,9 +209,9 @@ class SqliteLedger:
 
     # -- in the lanes' threads ---------------------------------------------------------------------------------
 
-    async def _select(self, query: str, values: Sequence[str | int]) -> list[CommandRow]:
+    async def _select(self, which: str, values: Sequence[str | int | None]) -> list[CommandRow]:
         def work(db: sqlite3.Connection) -> list[CommandRow]:
-            return [self._rows.load(db, found) for found in db.execute(query, values).fetchall()]
+            return [self._rows.load(db, found) for found in db.execute(f"{SELECT} {which}", values).fetchall()]
 
         return await self._reads.run(work)
 
@@ -230,6 +245,17 @@ def _create(path: Path) -> None:
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         sync_directory(path.parent)
+
+
+def _files(*paths: Path) -> tuple[tuple[int, int], ...]:
+    """Which files stand at these paths. Raises LedgerDown where one is gone.
+
+    Only looked at, never opened: closing a second descriptor would give up SQLite's locks on the file.
+    """
+    try:
+        return tuple((found.st_dev, found.st_ino) for found in map(os.stat, paths))
+    except OSError as error:
+        raise LedgerDown(f"The ledger's file is gone ({type(error).__name__}).") from None
 
 
 def _touch(db: sqlite3.Connection, id: str, now: datetime, *, also_settled: bool = False) -> tuple[int, str]:

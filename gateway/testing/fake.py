@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from gateway.in_process import InProcessTransport
-from gateway.ledger import Answer, CommandRow, State, StepRow, StepState
+from gateway.ledger import Answer, CommandRow, Remark, State, StepRow, StepState
 from gateway.vendor_http import Door
 
 
@@ -81,14 +82,21 @@ class MemoryLedger:
         release_key: bool = False,
         lineage: Sequence[tuple[str, str, str]] = (),
         steps: Sequence[StepRow] = (),
+        remark: Remark | None = None,
     ) -> None:
         await self.advance(id, steps, now, lineage)
         kept = self._kept[id]
-        kept.row = replace(kept.row, state=state, answer=answer, updated_at=now)
+        since = (kept.row.repairing_since or now) if state is State.REPAIRING else None
+        kept.row = replace(kept.row, state=state, answer=answer, updated_at=now, repairing_since=since)
+        if remark is not None:
+            kept.row = replace(kept.row, remarks=(*kept.row.remarks, remark))
         if state.settled:
             kept.row = replace(kept.row, payload=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps))
         if release_key:
             kept.row = replace(kept.row, key=None)
+
+    async def prove(self) -> None:
+        pass
 
     async def purge(self, settled_before: datetime) -> int:
         old = [id for id, k in self._kept.items() if k.row.state.settled and k.row.updated_at < settled_before]
@@ -105,14 +113,15 @@ class MemoryLedger:
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
-    async def command(self, id: str, client: str) -> CommandRow | None:
+    async def command(self, id: str, client: str | None) -> CommandRow | None:
         kept = self._kept.get(id)
-        return kept.row if kept is not None and kept.row.client == client else None
+        return kept.row if kept is not None and client in (None, kept.row.client) else None
 
     async def commands(
         self,
-        client: str,
+        client: str | None,
         *,
+        emr: str | None = None,
         key: str | None = None,
         appointment: str | None = None,
         unsettled: bool = False,
@@ -121,7 +130,8 @@ class MemoryLedger:
         found = [
             k.row
             for k in reversed(self._kept.values())
-            if k.row.client == client
+            if client in (None, k.row.client)
+            and emr in (None, k.row.emr)
             and key in (None, k.row.key)
             and (appointment is None or appointment in k.appointments)
             and not (unsettled and k.row.state.settled)
@@ -131,6 +141,10 @@ class MemoryLedger:
     async def unsettled(self) -> Sequence[CommandRow]:
         found = [k.row for k in self._kept.values() if not k.row.state.settled]
         return sorted(found, key=lambda row: row.created_at)
+
+    async def count_unsettled(self) -> Mapping[State, int]:
+        counted = Counter(k.row.state for k in self._kept.values())
+        return {state: counted[state] for state in State if not state.settled}
 
     async def successors(self, tenant: str, ids: Sequence[str]) -> dict[str, str]:
         return {id: newest for id in ids if (newest := self._newest(tenant, id)) != id}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from gateway.api import AccountInfo
 from gateway.domain.model import Appointment, Entry, Slot
 from gateway.domain.outcome import Outcome, Shown
-from gateway.ledger import Answer, CommandRow, State, StepRow, StepState
+from gateway.ledger import Answer, CommandRow, StepRow
 from gateway.wire import answers
 from gateway.wire.abilities import abilities, tested
 from gateway.wire.values import sendable
@@ -133,7 +133,7 @@ def _command(row: CommandRow) -> answers.Command:
         updated_at=_time(row.updated_at),
         answer=_answer(row.answer),
         steps=[_step(step) for step in row.steps],
-        unsettled=[_step(step) for step in _unsettled(row)],
+        unsettled=[_step(step) for step in row.open_steps],
     )
 
 
@@ -144,22 +144,5 @@ def _answer(answer: Answer | None) -> answers.CommandAnswer | None:
 
 
 def _step(step: StepRow) -> answers.CommandStep:
-    id = _noted(step).get("appointment_id")
+    id = step.noted.get("appointment_id")
     return answers.CommandStep(action=step.action, appointment_id=_text(id), state=step.state)
-
-
-def _noted(step: StepRow) -> dict[str, Any]:
-    noted: dict[str, Any] = json.loads(step.payload) if step.payload else {}
-    return noted
-
-
-def _unsettled(row: CommandRow) -> Sequence[StepRow]:
-    """While a command runs: the steps not yet done, and those of which the EMR stored something else. While it is being
-    undone: also those that still stand."""
-    if row.state.settled:
-        return ()
-    backwards = row.state is not State.RUNNING and any(
-        step.state in (StepState.UNDOING, StepState.UNDONE, StepState.LEFT) for step in row.steps
-    )
-    settled = (StepState.UNDONE,) if backwards else (StepState.DONE, StepState.UNDONE)
-    return [step for step in row.steps if step.state not in settled or _noted(step).get("deviates")]

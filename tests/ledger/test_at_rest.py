@@ -4,13 +4,10 @@ import base64
 import sqlite3
 import stat
 
-import pytest
-
-from gateway.keys import Altered
-from gateway.ledger import Answer, State, StepRow, StepState
+from gateway.ledger import Answer, Remark, State, StepRow, StepState
 from tests.ledger.conftest import at, command
 
-NAMES = ("payload", "plan", "answer", "header", "receipt", "action", "a1", "made", "old", "new")
+NAMES = ("payload", "plan", "answer", "header", "receipt", "action", "a1", "made", "old", "new", "who", "remark")
 CANARIES = [f"canary-{name}" for name in NAMES]
 
 
@@ -34,7 +31,9 @@ async def plant(ledger):
     await ledger.plan("c1", b"canary-plan", ["canary-action"], ["canary-a1"], at(1))
     step = StepRow(0, StepState.DONE, "canary-action", b"canary-receipt", at(1))
     await ledger.advance("c1", [step], at(1), [("clinic", "canary-old", "canary-new")], ["canary-made"])
-    await ledger.settle("c1", State.REPAIRING, Answer(502, b"canary-answer", (("x", "canary-header"),)), at(2))
+    remark = Remark(at(2), "canary-who", "canary-remark")
+    told = Answer(502, b"canary-answer", (("x", "canary-header"),))
+    await ledger.settle("c1", State.REPAIRING, told, at(2), remark=remark)
 
 
 async def test_no_canary_is_in_the_files_while_a_command_runs_nor_after_it_settled_nor_when_all_is_closed(
@@ -85,6 +84,6 @@ async def test_a_sealed_value_does_not_open_in_another_commands_place(ledger, tm
     db.commit()
     db.close()
     await ledger.open()
-    with pytest.raises(Altered):
-        await ledger.command("c1", "demo")
-    assert (await ledger.command("c2", "demo")).payload == b"two"
+    swapped, whole = await ledger.command("c1", "demo"), await ledger.command("c2", "demo")
+    assert (swapped.payload, swapped.unreadable) == (b"", True)
+    assert (whole.payload, whole.unreadable) == (b"two", False)

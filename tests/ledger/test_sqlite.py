@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.keys import Keys, WrongKey
-from gateway.ledger import Answer, LedgerDown, State, StepRow, StepState
+from gateway.ledger import Answer, LedgerDown, Remark, State, StepRow, StepState
 from gateway.ledger.schema import MIGRATIONS, NewerSchema
 from gateway.ledger.sqlite import SqliteLedger
 from tests.ledger.conftest import NOON, at, command
@@ -177,6 +177,25 @@ async def test_what_is_settled_is_not_taken_up_again_but_can_be_settled_again(le
     assert (row.state, row.answer, row.updated_at) == (State.UNDONE, None, at(3))
 
 
+async def test_a_repair_begins_once_and_begins_anew_after_it_had_ended(ledger):
+    await ledger.begin(command())
+    seen = []
+    for minute, state in enumerate(("running", "repairing", "repairing", "needs_attention", "repairing", "done"), 1):
+        await ledger.settle("c1", State(state), None, at(minute))
+        row = await ledger.command("c1", "demo")
+        seen.append((row.repairing_since, row.since))
+    assert [began for began, _ in seen] == [None, at(2), at(2), None, at(5), None]
+    assert [since for _, since in seen] == [NOON, at(2), at(2), at(4), at(5), at(6)]
+
+
+async def test_remarks_are_added_to_each_other_and_outlive_the_end(ledger):
+    first, second = Remark(at(1), "gateway", "Ett skäl."), Remark(at(2), "somebody", "Settled by hand.")
+    await ledger.begin(command())
+    await ledger.settle("c1", State.NEEDS_ATTENTION, DONE, at(1), remark=first)
+    await ledger.settle("c1", State.UNDONE, DONE, at(2), remark=second)
+    assert (await ledger.command("c1", None)).remarks == (first, second)
+
+
 async def test_a_command_that_was_never_begun_is_not_silently_ignored(ledger):
     for lost in (
         ledger.plan("c9", b"plan", [], [], at(2)),
@@ -195,6 +214,23 @@ async def test_a_command_is_seen_by_its_own_client_only(ledger):
     assert await ledger.command("c1", "demo2") is None
     assert await ledger.commands("demo2", key="k") == []
     assert await ledger.commands("demo2", appointment="a1") == []
+
+
+async def test_commands_of_all_clients_are_found_by_who_may_see_them_all(ledger):
+    for id, client, emr in (("c1", "demo", "north"), ("c2", "demo2", "north"), ("c3", "demo2", "south")):
+        await ledger.begin(command(id, client=client, emr=emr, minutes=int(id[1])))
+    assert (await ledger.command("c2", None)).client == "demo2"
+    assert [row.id for row in await ledger.commands(None)] == ["c3", "c2", "c1"]
+    assert [row.id for row in await ledger.commands(None, emr="north")] == ["c2", "c1"]
+    assert [row.id for row in await ledger.commands("demo2", emr="north")] == ["c2"]
+
+
+async def test_the_unsettled_are_counted_by_state(ledger):
+    for n, state in enumerate((State.RUNNING, State.NEEDS_ATTENTION, State.NEEDS_ATTENTION, State.DONE)):
+        await ledger.begin(command(f"c{n}", client=f"client{n}"))
+        await ledger.settle(f"c{n}", state, None, at(1))
+    counted = await ledger.count_unsettled()
+    assert counted == {State.RUNNING: 1, State.REPAIRING: 0, State.NEEDS_ATTENTION: 2}
 
 
 async def test_commands_come_newest_first_up_to_a_limit(ledger):
@@ -385,6 +421,24 @@ async def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(ledger, tmp_p
     db = sqlite3.connect(tmp_path / "ledger.db")
     assert db.execute("SELECT x FROM later").fetchall() == [(7,)]
     db.close()
+
+
+async def test_a_ledger_of_the_first_schema_knows_since_when_its_repairs_go_on(tmp_path, keys, monkeypatch):
+    monkeypatch.setattr("gateway.ledger.schema.MIGRATIONS", MIGRATIONS[:1])
+    first = SqliteLedger(tmp_path / "ledger.db", keys)
+    await first.open()
+    columns = "id, client, emr, tenant, operation, state, settled, created_at, updated_at, payload"
+    old = f"INSERT INTO commands ({columns}) VALUES (?, 'demo', 'e', 't', 'update', ?, 0, 1, 2, x'')"
+    for id, state in (("c1", "repairing"), ("c2", "needs_attention")):
+        await first._writes.run(lambda db, values=(id, state): db.execute(old, values))
+    await first.close()
+    monkeypatch.undo()
+    second = SqliteLedger(tmp_path / "ledger.db", keys)
+    await second.open()
+    rows = {row.id: row for row in await second.unsettled()}
+    assert rows["c1"].repairing_since == rows["c1"].updated_at
+    assert (rows["c2"].repairing_since, rows["c2"].remarks) == (None, ())
+    await second.close()
 
 
 async def test_a_migration_that_fails_leaves_the_older_ledger_untouched(ledger, tmp_path, monkeypatch):
