@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
@@ -19,6 +19,7 @@ if sys.platform != "win32" and sys.implementation.name == "cpython":
 
     _new_loop = uvloop.new_event_loop
 
+_LOOKS_S = 0.05
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -42,14 +43,36 @@ def bound(host: str, port: int) -> socket.socket:
     return found
 
 
+class Doors(Protocol):
+    """What is served, as far as an orderly end goes."""
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way that no request may be waiting for."""
+        ...
+
+    def close(self) -> None:
+        """Take nothing new from now on; who asks is told so."""
+        ...
+
+    async def hand_over(self) -> None:
+        """Stop what is under way, for the next start to go on with; who waits for it is told so."""
+        ...
+
+
 class Server(uvicorn.Server):
-    """`announce` is called once, when requests are taken. Signals are for `run` to handle."""
+    """`announce` is called once, when requests are taken. Signals are for `run` to handle.
+
+    `drain_s`: how long requests may take to end, once it was asked to.
+    """
 
     def __init__(
         self, app: Any, *, drain_s: float, announce: Callable[[], None] = lambda: None, lifespan: bool = False
     ) -> None:
+        self.closing = False
+        """Every answer is the last one on its connection."""
         config = uvicorn.Config(
-            app,
+            self._saying_goodbye(app),
             log_config=None,
             access_log=False,  # its lines hold whole addresses, and these hold ids
             server_header=False,
@@ -59,6 +82,17 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._announce = announce
+
+    def _saying_goodbye(self, app: Any) -> Any:
+        async def served(scope: Any, receive: Any, send: Any) -> None:
+            async def last(message: Any) -> None:
+                if self.closing and message["type"] == "http.response.start":
+                    message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+                await send(message)
+
+            await app(scope, receive, last)
+
+        return served
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -72,16 +106,29 @@ class Server(uvicorn.Server):
 
 
 class Stop:
-    """What a signal does: before there is a server it cancels the work, from then on it asks the servers to end."""
+    """What a signal does: before there is a server it cancels the work. From then on the first one lets what is under
+    way end, and the second one waits for nothing."""
 
     def __init__(self) -> None:
         self._servers: list[Server] = []
         self._work: asyncio.Task[Any] | None = None
+        self._doors: Doors | None = None
+        self._drain_s = 0.0
+        self._draining: asyncio.Task[None] | None = None
+        self._hurried = False
 
-    async def serve(self, *servers: tuple[Server, socket.socket]) -> None:
-        """Until asked to stop, or until one of them ends; requests under way are given their time."""
-        self._servers = [server for server, _ in servers]
+    async def serve(
+        self, *servers: tuple[Server, socket.socket], doors: Doors | None = None, drain_s: float = 0.0
+    ) -> None:
+        """Until asked to stop, or until one of them ends.
+
+        `doors`: of what the first of them serves. It is served on after they are closed, for `drain_s` seconds at most,
+        so that nobody finds nobody there as long as something is under way; then the rest is handed over.
+        """
+        self._servers, self._doors, self._drain_s = [server for server, _ in servers], doors, drain_s
         await asyncio.gather(*(self._until_stopped(server, listening) for server, listening in servers))
+        if self._draining is not None:
+            await self._draining
 
     async def _until_stopped(self, server: Server, listening: socket.socket) -> None:
         try:
@@ -92,6 +139,7 @@ class Stop:
     def _end(self) -> None:
         for server in self._servers:
             server.should_exit = True
+            server.force_exit = self._hurried
 
     def watch(self) -> None:
         """Heed signals from now on, on behalf of the running task."""
@@ -100,10 +148,35 @@ class Stop:
             asyncio.get_running_loop().add_signal_handler(number, self._asked)
 
     def _asked(self) -> None:
-        if self._servers:
+        if not self._servers:
+            if self._work is not None:
+                self._work.cancel()
+        elif self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        else:
+            self._hurried = True
+            if self._draining.done():
+                self._end()
+
+    async def _drain(self) -> None:
+        try:
+            if self._doors is not None:
+                for server in self._servers:
+                    server.closing = True
+                self._doors.close()
+                await self._idle(self._doors)
+                await self._doors.hand_over()
+        finally:
             self._end()
-        elif self._work is not None:
-            self._work.cancel()
+
+    async def _idle(self, doors: Doors) -> None:
+        """Until nothing is under way, or there is no more time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._drain_s
+        while loop.time() < until and not self._hurried:
+            if not doors.busy and not self._servers[0].server_state.tasks:
+                return
+            await asyncio.sleep(_LOOKS_S)
 
 
 def run(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:

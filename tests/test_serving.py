@@ -66,6 +66,100 @@ def test_a_signal_before_there_is_a_server_ends_the_start_and_closes_what_was_op
     assert told == ["closed"]
 
 
+# -- doors ------------------------------------------------------------------------------------------------------------
+
+
+class Doors:
+    """What is behind them is busy until it is handed over, or until a test says so."""
+
+    def __init__(self) -> None:
+        self.busy = True
+        self.told: list[str] = []
+
+    def close(self) -> None:
+        self.told.append("closed")
+
+    async def hand_over(self) -> None:
+        self.told.append("handed over")
+
+
+def ended(doors: Doors, scenario, *, drain_s: float) -> list[str]:
+    """What happened, in order, while `scenario(url)` was played on a server with these doors."""
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    with closing(serving.bound("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        playing: list[asyncio.Task[None]] = []
+        announce = lambda: playing.append(asyncio.get_running_loop().create_task(scenario(url)))  # noqa: E731
+        server = serving.Server(app, drain_s=1, announce=announce)
+
+        async def work(stop: serving.Stop) -> None:
+            await stop.serve((server, listening), doors=doors, drain_s=drain_s)
+            await asyncio.gather(*playing)
+            doors.told.append("ended")
+
+        serving.run(work)
+    return doors.told
+
+
+async def closed(doors: Doors) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    while not doors.told:  # noqa: ASYNC110  a signal handler tells nobody that it was there
+        await asyncio.sleep(0.001)
+
+
+def test_closed_doors_are_still_there_and_say_goodbye_until_nothing_is_under_way():
+    doors = Doors()
+
+    async def scenario(url: str) -> None:
+        async with httpx.AsyncClient() as http:
+            assert "connection" not in (await http.get(url)).headers
+            await closed(doors)
+            for _ in range(2):
+                answer = await http.get(url)
+                assert (answer.status_code, answer.headers["connection"]) == (204, "close")
+            doors.told.append("answered")
+        doors.busy = False
+
+    assert ended(doors, scenario, drain_s=60) == ["closed", "answered", "handed over", "ended"]
+
+
+def test_what_does_not_end_in_its_time_is_handed_over():
+    doors = Doors()
+
+    async def scenario(_: str) -> None:
+        await closed(doors)
+
+    assert ended(doors, scenario, drain_s=0.05) == ["closed", "handed over", "ended"]
+
+
+def test_a_second_signal_waits_for_nothing():
+    doors = Doors()
+
+    async def scenario(_: str) -> None:
+        await closed(doors)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert ended(doors, scenario, drain_s=3600) == ["closed", "handed over", "ended"]
+
+
+def test_a_bug_in_handing_over_is_shown_and_does_not_keep_the_process_alive():
+    doors = Doors()
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    async def scenario(_: str) -> None:
+        await closed(doors)
+
+    doors.hand_over = fails
+    with pytest.raises(ZeroDivisionError):
+        ended(doors, scenario, drain_s=0)
+
+
 def test_an_address_that_is_not_ours_is_refused_with_a_sentence():
     with pytest.raises(serving.PortTaken, match="set PORT"):
         serving.bound("192.0.2.1", 0)
