@@ -1,4 +1,4 @@
-"""The command line: `python -m gateway serve`, `check`, `emrs`, `sandbox`, `secret`."""
+"""The command line: `python -m gateway serve`, `check`, `commands`, `emrs`, `sandbox`, `secret`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import platform
 import secrets
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -18,8 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from argon2 import PasswordHasher
+from starlette.applications import Starlette
 
 from gateway import __version__, app, demo, logs, serving
+from gateway.attention import control, terminal
+from gateway.attention.attending import CantBe
 from gateway.auth import client_hash
 from gateway.described import described
 from gateway.keys import BadKey, WrongKey
@@ -40,6 +43,7 @@ _SAID = (
     WrongKey,
     LedgerDown,
     NewerSchema,
+    CantBe,
     StateDirBusy,
     StateDirUnusable,
     serving.PortTaken,
@@ -47,6 +51,8 @@ _SAID = (
 """What is the operator's to mend: its text is shown, without a traceback."""
 _SANDBOX = "sandbox"
 _SHORTEST_CHOSEN = 12
+_LAST_ANSWERS_S = 2.0
+"""How long what has been answered may take to be sent, once everything is at an end or handed over."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", parents=[clients], help="say every mistake in the configuration")
     check.add_argument("--connect", action="store_true", help="also read once from every EMR account")
     check.set_defaults(run=_check)
+    attend = commands.add_parser("commands", help="see commands that need a person, and settle them")
+    terminal.add_commands(attend, clients)
+    attend.set_defaults(run=_commands)
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
     emrs.add_argument(
         "--table",
@@ -119,15 +128,24 @@ async def _serving(
     settings: Settings, listening: socket.socket, apart: socket.socket | None, stop: serving.Stop
 ) -> None:
     """The gateway on one socket, and `/metrics` on another if there is one."""
-    metrics, drain_s = app.metrics_registry(), settings.limits.drain_s
-    async with app.running(settings, None if apart else metrics) as application:
+    metrics = app.metrics_registry()
+    async with app.opened(settings, metrics) as service:
+        await service.start()
+        application = app.application(service, settings, None if apart else metrics)
         lines = await demo.lines(application, settings) if settings.demo else []
-        announce = partial(_announce, settings, lines)
-        servers = [(serving.Server(application, drain_s=drain_s, announce=announce), listening)]
+        servers = [(_server(application, partial(_announce, settings, lines)), listening)]
         if apart is not None:
-            apart.listen()  # so that it takes connections no later than the gateway is announced
-            servers.append((serving.Server(metrics_app(metrics), drain_s=drain_s), apart))
-        await stop.serve(*servers)
+            servers.append((_server(metrics_app(metrics, service.count)), apart))
+        with control.bound(settings.state_dir) as operators:
+            if operators is not None:
+                servers.append((_server(control.app(service.attending)), operators))
+            for _, other in servers[1:]:
+                other.listen()  # so that they take connections no later than the gateway is announced
+            await stop.serve(*servers, doors=service, drain_s=settings.limits.drain_s)
+
+
+def _server(application: Starlette, announce: Callable[[], None] = lambda: None) -> serving.Server:
+    return serving.Server(application, drain_s=_LAST_ANSWERS_S, announce=announce)
 
 
 def _announce(settings: Settings, lines: Sequence[str]) -> None:
@@ -158,6 +176,39 @@ def _check(asked: argparse.Namespace) -> int:
         raise ConfigError(*failed)
     print("Every EMR account answers.")
     return 0
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _commands(asked: argparse.Namespace) -> int:
+    settings = load_without_clients(os.environ, config=asked.config)
+    try:
+        return asyncio.run(_attended(asked, settings))
+    except KeyboardInterrupt:
+        raise CantBe("It is not at an end yet. The gateway goes on with it when it starts.") from None
+
+
+async def _attended(asked: argparse.Namespace, settings: Settings) -> int:
+    """By the gateway that runs on the state directory; by this process, if none does."""
+    try:
+        return await terminal.answered(asked, control.Control(settings.state_dir))
+    except control.NobodyThere:
+        pass
+    if not app.ledger_path(settings).exists():
+        raise CantBe(f"STATE_DIR {settings.state_dir} has no ledger.")
+    try:
+        return await _attended_alone(asked, settings)
+    except StateDirBusy as error:
+        raise CantBe(f"{error} It does not answer; if it is starting or stopping, try again.") from None
+
+
+async def _attended_alone(asked: argparse.Namespace, settings: Settings) -> int:
+    if asked.act == "retry":
+        async with app.opened(_settings(asked), serving=False) as service:
+            return await terminal.answered(asked, service.attending)
+    async with app.attending(settings) as attending:
+        return await terminal.answered(asked, attending)
 
 
 # -- emrs -------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,10 @@ class Answering:
             return Shown(replace(expected, id=""), line.change, (*earlier, before.id))
         return Shown(expected, line.change, earlier)
 
+    def on_word(self, shown: list[Shown], form: Form) -> Answer:
+        """What a person says that the EMR holds. Nobody has read it, so it has no `ETag`."""
+        return self._told(shown, form, dry_run=True)
+
     def _told(self, shown: list[Shown], form: Form, *, dry_run: bool = False) -> Answer:
         outcome = Outcome(tuple(sorted(shown, key=_place)), form.single, form.created)
         return speaking(form.standard, self._public_url, form.emr).outcome(outcome, self.etag, dry_run=dry_run)

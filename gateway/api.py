@@ -126,6 +126,10 @@ class Gateway(Protocol):
         """A strong entity tag, with its quotes."""
         ...
 
+    async def count(self) -> None:
+        """Bring what the metrics tell of the store up to date. Where it can't be read, they stay as they were."""
+        ...
+
     async def ready(self) -> bool:
         """Can commands be taken? `False` while the store is down."""
         ...

@@ -17,15 +17,20 @@ from starlette.applications import Starlette
 
 from gateway import __version__, routes
 from gateway.accounts import OpenAccount, Route, open_accounts, plugins_of
+from gateway.answering import Answering
+from gateway.attention.attending import Attending
 from gateway.auth import Clients
+from gateway.ending import Ending
 from gateway.keys import BadKey, Keys
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.locks import Locks
+from gateway.metrics import Metrics
 from gateway.network import Network
 from gateway.port import EmrError
 from gateway.probing import probe, probed, reason
 from gateway.registry import Registry
-from gateway.service import Accounts, Service
+from gateway.restoring import Accounts
+from gateway.service import Service
 from gateway.settings import Settings
 from gateway.state_dir import claim
 from gateway.toml_files import ConfigError
@@ -92,19 +97,59 @@ def metrics_registry() -> CollectorRegistry:
 async def running(settings: Settings, metrics: CollectorRegistry | None = None) -> AsyncIterator[Starlette]:
     """The whole gateway, for as long as the block runs: what was left undone is taken up, what runs is drained.
 
-    `metrics` is what its `/metrics` shows; without one it has none.
+    `metrics` is what its `/metrics` shows; without one it has none. Raises what `opened` does.
+    """
+    async with opened(settings, metrics) as service:
+        await service.start()
+        yield application(service, settings, metrics)
+
+
+def application(service: Service, settings: Settings, metrics: CollectorRegistry | None) -> Starlette:
+    """What clients call. `metrics` is what its `/metrics` shows; without one it has none."""
+    return routes.build(
+        service,
+        public_url=settings.public_url,
+        registry=metrics,
+        max_items=settings.limits.max_items,
+    )
+
+
+@asynccontextmanager
+async def attending(settings: Settings) -> AsyncIterator[Attending]:
+    """The ledger of a gateway that does not run, for a person to see to its commands; no EMR can be asked.
+
+    Raises BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
+    """
+    async with AsyncExitStack() as closing:
+        keys, ledger = await _ledger_of(settings, closing)
+        answering = Answering(keys, ledger, settings.public_url)
+        ending = Ending(ledger, answering, Metrics(CollectorRegistry()))
+        yield Attending(ledger, answering, ending, None, serving=False)
+
+
+async def _ledger_of(settings: Settings, closing: AsyncExitStack) -> tuple[Keys, SqliteLedger]:
+    closing.enter_context(claim(settings.state_dir))
+    keys = keys_of(settings)
+    ledger = SqliteLedger(ledger_path(settings), keys)
+    await ledger.open()
+    closing.push_async_callback(ledger.close)
+    return keys, ledger
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, metrics: CollectorRegistry | None = None, *, serving: bool = True
+) -> AsyncIterator[Service]:
+    """All that the gateway is made of, before it has begun. `serving`: it will take commands.
+
     Raises ConfigError, BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
     """
     pin_time_zones()
     async with AsyncExitStack() as closing:
-        closing.enter_context(claim(settings.state_dir))
-        keys = keys_of(settings)
+        keys, ledger = await _ledger_of(settings, closing)
         network = Network(settings.state_dir)
         accounts = accounts_of(settings, network.route)
         await closing.enter_async_context(network.open())
-        ledger = SqliteLedger(_ledger_path(settings), keys)
-        await ledger.open()
-        closing.push_async_callback(ledger.close)
         await closing.enter_async_context(probed(accounts.values()))
         clients = Clients({client.id: client.secrets for client in settings.clients}, keys)
         closing.callback(clients.close)
@@ -119,16 +164,11 @@ async def running(settings: Settings, metrics: CollectorRegistry | None = None) 
             key_ttl=timedelta(hours=settings.limits.key_ttl_h),
             drain_s=settings.limits.drain_s,
             metrics=metrics,
+            serving=serving,
         )
         closing.push_async_callback(service.stop)
-        await service.start()
-        yield routes.build(
-            service,
-            public_url=settings.public_url,
-            registry=metrics,
-            max_items=settings.limits.max_items,
-        )
+        yield service
 
 
-def _ledger_path(settings: Settings) -> Path:
+def ledger_path(settings: Settings) -> Path:
     return settings.state_dir / "ledger.sqlite"

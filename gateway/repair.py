@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine
 
 from gateway import clock
-from gateway.accounts import OpenAccount
 from gateway.answering import Answering, Form
-from gateway.domain.errors import Busy
+from gateway.domain.errors import Busy, OutcomeUnknown
+from gateway.ending import Ending
 from gateway.execute import codec
-from gateway.execute.consult import appointment_key, day_key
-from gateway.execute.run import End, Run
-from gateway.ledger import CommandRow, Ledger, LedgerDown, State
-from gateway.locks import CriticalSections, Session
-from gateway.metrics import Metrics
+from gateway.execute.run import Run
+from gateway.frames import frames
+from gateway.ledger import CommandRow, Ledger, Remark, State
+from gateway.locks import AlreadyHeld, CriticalSections, Session
+from gateway.mending import GATEWAY, PATIENCE_S, Broken, Mending
+from gateway.restoring import Accounts, BeyondRepair, restored
 
 log = logging.getLogger("gateway.repair")
 
-PATIENCE_S = 15 * 60.0
-"""How long a command is repaired before a person has to decide."""
-LONGEST_PAUSE_S = 60.0
+_START_WAITS_S = 2.0
+"""How long a start waits for what it has to write down; a store that is full does not keep it from serving reads."""
 
 
 class Repair:
     def __init__(
         self,
-        accounts: Mapping[tuple[str, str], OpenAccount],
+        accounts: Accounts,
         ledger: Ledger,
         locks: CriticalSections,
         answering: Answering,
-        metrics: Metrics,
+        ending: Ending,
     ) -> None:
-        self._accounts, self._ledger, self._locks, self._answering = accounts, ledger, locks, answering
-        self._metrics = metrics
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._accounts, self._ledger, self._locks = accounts, ledger, locks
+        self._answering, self._ending = answering, ending
+        self._mending: dict[str, Mending] = {}
+        self._writes: set[asyncio.Task[None]] = set()
 
     async def recover(self) -> None:
         """Take up every command that an earlier process left running, each with its locks, before any request."""
@@ -43,75 +44,80 @@ class Repair:
             if row.state is State.NEEDS_ATTENTION:
                 continue
             if not row.steps:
-                await self._never_began(row)
+                self._write(self.never_began(row))
                 continue
-            account = self._accounts.get((row.client, row.emr))
-            if account is None:
-                log.error("command %s: its EMR account is not configured any more", row.id)
-                await self._ledger.settle(row.id, State.NEEDS_ATTENTION, row.answer, clock.now())
-                continue
-            self._take_up(row, account)
+            try:
+                self.take_up(row)
+            except BeyondRepair as why:
+                self._write(self._needs_a_person(row, str(why)))
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=_START_WAITS_S)
 
-    async def _never_began(self, row: CommandRow) -> None:
+    async def never_began(self, row: CommandRow) -> None:
         """Nothing was sent to the EMR: its key is free for another try."""
         error = Busy("The gateway was stopped before anything was written.", retry_after=1)
         answer = self._answering.error(error, codec.standard_of(row.payload))
-        await self._ledger.settle(row.id, State.REFUSED, answer, clock.now(), release_key=True)
+        await self._ending.write(row.id, row.operation, State.REFUSED, answer, release_key=True)
 
-    def _take_up(self, row: CommandRow, account: OpenAccount) -> None:
-        stored = codec.load(row.payload)
-        emr = account.emr
-        keys = [appointment_key(emr.tenant, id) for id in stored.claims]
-        keys += [day_key(emr.tenant, *pair) for pair in stored.resource_days]
-        run = Run(
-            stored.plan(),
-            command_id=row.id,
-            emr=emr,
-            ledger=self._ledger,
-            sleep=asyncio.sleep,
-            monotonic=clock.monotonic,
-            paths={line.chain: line.path for line in stored.lines if line.path is not None},
+    async def _needs_a_person(self, row: CommandRow, why: str) -> None:
+        """What the client was told stays; if that is nothing, it is told that nobody knows."""
+        unknown = OutcomeUnknown("The gateway can't go on with it; a person has to see what stands in the EMR.")
+        answer = row.answer or self._answering.error(unknown, codec.standard_of(row.payload))
+        remark = Remark(clock.now(), GATEWAY, why)
+        await self._ending.write(row.id, row.operation, State.NEEDS_ATTENTION, answer, before=row.state, remark=remark)
+
+    def take_up(self, row: CommandRow) -> Mending:
+        """Go on with a stored command, unless that is being done. Raises BeyondRepair."""
+        if row.id in self._mending:
+            return self._mending[row.id]
+        found = restored(row, self._accounts, self._ledger)
+        spent_s = (clock.now() - row.repairing_since).total_seconds() if row.repairing_since else 0.0
+        return self._begin(
+            Broken(
+                id=row.id,
+                run=found.run,
+                form=found.form,
+                held=self._held(found.keys),
+                keys=found.keys,
+                state=row.state,
+                answer=row.answer,
+                left_s=PATIENCE_S - max(0.0, spent_s),
+            )
         )
-        run.restore(row.steps)
-        held = self._locks.take_now(keys)
-        form = Form(standard=stored.standard, emr=row.emr, single=stored.single, created=stored.created)
-        self.take_over(row.id, run, form, held)
 
-    def take_over(self, id: str, run: Run, form: Form, held: Session) -> None:
-        """Go on until it is settled or patience ends; the locks are released then."""
-        task = asyncio.create_task(self._until_settled(id, run, form, held))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def take_over(self, id: str, run: Run, form: Form, held: Session, state: State = State.REPAIRING) -> None:
+        """Go on with a command that has come to a stop, and with its locks. `state`: as it is stored."""
+        self._begin(Broken(id=id, run=run, form=form, held=held, state=state))
+
+    def at(self, id: str) -> Mending | None:
+        """The repair of this command, if there is one."""
+        return self._mending.get(id)
 
     async def stop(self) -> None:
         """What is being repaired stands in the ledger and is taken up at the next start."""
-        for task in list(self._tasks):
+        tasks = [*self._writes, *(mending.task for mending in self._mending.values())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _until_settled(self, id: str, run: Run, form: Form, held: Session) -> None:
-        deadline, pause = clock.monotonic() + PATIENCE_S, 1.0
-        with held:
-            while True:
-                end = await run.resume()
-                if end.state is State.REPAIRING and clock.monotonic() > deadline:
-                    end = End(State.NEEDS_ATTENTION, end.error)
-                await self._settle(id, run, end, form)
-                if end.state is not State.REPAIRING:
-                    log.info("command %s: repaired, %s", id, end.state)
-                    return
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+    def _begin(self, broken: Broken) -> Mending:
+        mending = self._mending[broken.id] = Mending(broken, self._ending)
+        mending.task.add_done_callback(lambda _: self._mending.pop(broken.id))
+        return mending
 
-    async def _settle(self, id: str, run: Run, end: End, form: Form) -> None:
-        while True:
-            try:
-                answer = await self._answering.answer(run.emr, run, end, form)
-                steps = run.closing() if end.state.settled else ()
-                await self._ledger.settle(id, end.state, answer, clock.now(), steps=steps)
-            except LedgerDown:
-                await asyncio.sleep(1.0)
-            else:
-                if end.state is not State.REPAIRING:
-                    self._metrics.ended(run.plan.operation, end.state)
-                return
+    def _held(self, keys: tuple[str, ...]) -> Session:
+        try:
+            return self._locks.take_now(keys)
+        except AlreadyHeld:
+            return self._locks.session(PATIENCE_S)
+
+    def _write(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._writes.add(task)
+        task.add_done_callback(self._written)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._writes.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("a command could not be written down: %s at %s", type(error).__name__, frames(error))

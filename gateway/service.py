@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,10 +14,12 @@ from gateway import clock
 from gateway.accounts import OpenAccount
 from gateway.answering import Answering
 from gateway.api import AccountInfo, Circumstances, Principal, Reply
+from gateway.attention.attending import Attending
 from gateway.domain.commands import Command
-from gateway.domain.errors import NotFound
+from gateway.domain.errors import Busy, NotFound
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
 from gateway.domain.outcome import Outcome
+from gateway.ending import Ending
 from gateway.identifiers import appointment_id, emr_id
 from gateway.keys import Keys
 from gateway.ledger import CommandRow, Ledger, LedgerDown
@@ -25,11 +27,11 @@ from gateway.locks import CriticalSections
 from gateway.metrics import Metrics
 from gateway.reading import Reading
 from gateway.repair import Repair
+from gateway.restoring import Accounts
 from gateway.writing import Work, Writing, store_down
 
 log = logging.getLogger("gateway.service")
 
-Accounts = Mapping[tuple[str, str], OpenAccount]
 Authenticate = Callable[[str | None, str | None], Awaitable[Principal]]
 PURGE_EVERY_S = 600.0
 
@@ -50,17 +52,30 @@ class Service:
         key_ttl: timedelta = timedelta(hours=24),
         drain_s: float = 20.0,
         metrics: CollectorRegistry | None = None,
+        serving: bool = True,
     ) -> None:
-        self._accounts, self.authenticate = accounts, authenticate
+        """`serving`: commands will be taken; else it is only for a person to see to those there are."""
+        self._accounts, self._authenticate = accounts, authenticate
         self._ledger, self._key_ttl, self._drain_s = ledger, key_ttl, drain_s
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
-        counts = Metrics(metrics or CollectorRegistry())
-        self._repair = Repair(accounts, ledger, locks, self._answering, counts)
+        self._metrics = Metrics(metrics or CollectorRegistry())
+        ending = Ending(ledger, self._answering, self._metrics)
+        self._repair = Repair(accounts, ledger, locks, self._answering, ending)
         self._writing = Writing(
-            keys, ledger, locks, self._answering, self._repair, counts, lock_wait_s=lock_wait_s, key_ttl=key_ttl
+            keys,
+            ledger,
+            locks,
+            self._answering,
+            self._repair,
+            ending,
+            self._metrics,
+            lock_wait_s=lock_wait_s,
+            key_ttl=key_ttl,
         )
+        self.attending = Attending(ledger, self._answering, ending, self._repair, serving=serving)
         self._purging: asyncio.Task[None] | None = None
+        self._closed = False
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -71,17 +86,49 @@ class Service:
 
     async def stop(self) -> None:
         """Let commands finish for a while; what is then still running is taken up by the next start."""
+        self.close()
         if self._purging is not None:
             self._purging.cancel()
         await self._writing.drain(self._drain_s)
+        await self._writing.hand_over()
         await self._repair.stop()
 
+    def close(self) -> None:
+        """Take nothing new from now on."""
+        self._closed = True
+
+    @property
+    def busy(self) -> bool:
+        """Commands are running, whether or not anybody waits for them."""
+        return self._writing.busy
+
+    async def hand_over(self) -> None:
+        """Stop the commands that are running, for the next start to go on with. Who waits is told where to ask."""
+        await self._writing.hand_over()
+
+    async def authenticate(self, client_id: str | None, client_secret: str | None) -> Principal:
+        """Also the one door of all that needs credentials: it is shut when the gateway is being stopped."""
+        self._refuse_if_closed()
+        return await self._authenticate(client_id, client_secret)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Busy("The gateway is being stopped; nothing was written.", retry_after=5)
+
     async def ready(self) -> bool:
+        if self._closed:
+            return False
         try:
-            await self._ledger.commands("", limit=1)
+            await self._ledger.prove()
         except LedgerDown:
             return False
         return True
+
+    async def count(self) -> None:
+        try:
+            self._metrics.unsettled(await self._ledger.count_unsettled())
+        except LedgerDown:
+            log.warning("the store is down: what is unsettled can't be counted")
 
     async def _purge(self) -> None:
         while True:
@@ -94,6 +141,7 @@ class Service:
     # -- writes -----------------------------------------------------------------------------------------------------
 
     async def write(self, principal: Principal, emr: str, command: Command, circumstances: Circumstances) -> Reply:
+        self._refuse_if_closed()
         work = Work(uuid4().hex, principal, self._account(principal, emr), command, circumstances)
         return await (self._writing.dry_run(work) if circumstances.dry_run else self._writing.write(work))
 

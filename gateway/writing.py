@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -19,16 +19,19 @@ from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, EmrUnavailable, GatewayError, KeyReused, PlanChanged, RequestInProgress
 from gateway.domain.plan import plan as planned
 from gateway.domain.steps import Plan
+from gateway.ending import Ending
 from gateway.execute import codec
 from gateway.execute.consult import Consultation
 from gateway.execute.run import End, Run
+from gateway.execute.stuck import begun, stuck
 from gateway.frames import frames
 from gateway.identifiers import with_emr_ids
 from gateway.keys import Keys
-from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State, StepRow
+from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
 from gateway.locks import CriticalSections, Session
 from gateway.metrics import Metrics
 from gateway.repair import Repair
+from gateway.restoring import run_of
 from gateway.vendor_http import Meter, meter
 from gateway.wire import render_command
 
@@ -63,13 +66,14 @@ class Writing:
         locks: CriticalSections,
         answering: Answering,
         repair: Repair,
+        ending: Ending,
         metrics: Metrics,
         *,
         lock_wait_s: float,
         key_ttl: timedelta,
     ) -> None:
         self._keys, self._ledger, self._locks = keys, ledger, locks
-        self._answering, self._repair, self._metrics = answering, repair, metrics
+        self._answering, self._repair, self._ending, self._metrics = answering, repair, ending, metrics
         self._lock_wait_s, self._key_ttl = lock_wait_s, key_ttl
         self._running: set[asyncio.Task[Reply]] = set()
         self._leftovers: set[asyncio.Task[None]] = set()
@@ -77,33 +81,54 @@ class Writing:
     async def write(self, work: Work) -> Reply:
         """The answer, or where to ask for it once the client's wait is over."""
         # The key is claimed inside the task, too: a client that hangs up leaves no command behind that nobody runs.
-        begun = asyncio.Event()
-        task = asyncio.create_task(self._begun(work, begun))
+        claimed = asyncio.Event()
+        task = asyncio.create_task(self._begun(work, claimed))
         task.add_done_callback(_heard)
+        task.add_done_callback(lambda _: claimed.set())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         # Whoever does not want to wait is told where to ask, and there must be something to be found there.
-        await begun.wait()
-        done, _ = await asyncio.wait({task}, timeout=work.circumstances.wait_s)
-        return task.result() if done else await self._pending(work)
+        await claimed.wait()
+        await asyncio.wait({task}, timeout=work.circumstances.wait_s)
+        # One that was handed over is gone on with by the next start.
+        return task.result() if task.done() and not task.cancelled() else await self._pending(work)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
 
     async def drain(self, seconds: float) -> None:
-        """Let commands finish for a while; what is then still running is taken up by the next start."""
+        """Let commands finish for a while."""
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
-        for task in (*self._running, *self._leftovers):
-            task.cancel()
 
-    async def _begun(self, work: Work, begun: asyncio.Event) -> Reply:
-        try:
-            known = await self._begin(work)
-        finally:
-            begun.set()
+    async def hand_over(self) -> None:
+        """Stop those that are still running: the next start takes them up."""
+        tasks = (*self._running, *self._leftovers)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _begun(self, work: Work, claimed: asyncio.Event) -> Reply:
+        known = await self._begin(work)
+        claimed.set()
         return await self._command(work) if known is None else self._replayed(known, work)
 
     async def _begin(self, work: Work) -> CommandRow | None:
+        now = clock.now()
+        row = self._row(work)
+        try:
+            known = await self._ledger.begin(row)
+            if known is not None and known.state.settled and known.created_at < now - self._key_ttl:
+                await self._ledger.purge(now - self._key_ttl)
+                known = await self._ledger.begin(row)
+        except LedgerDown:
+            raise store_down() from None
+        return known
+
+    def _row(self, work: Work) -> CommandRow:
         key, now = work.circumstances.idempotency_key, clock.now()
-        row = CommandRow(
+        return CommandRow(
             id=work.id,
             client=work.principal.client_id,
             emr=work.account.key,
@@ -115,14 +140,6 @@ class Writing:
             fingerprint=self._keys.hmac("fingerprint", work.circumstances.fingerprint),
             payload=codec.dump_standard(work.circumstances.standard),
         )
-        try:
-            known = await self._ledger.begin(row)
-            if known is not None and known.state.settled and known.created_at < now - self._key_ttl:
-                await self._ledger.purge(now - self._key_ttl)
-                known = await self._ledger.begin(row)
-        except LedgerDown:
-            raise store_down() from None
-        return known
 
     def key_of(self, principal: Principal, key: str) -> str:
         return self._keys.hmac("idempotency-key", principal.client_id, key)
@@ -131,6 +148,8 @@ class Writing:
         """The answer that the same request had; a key is good for one request only."""
         if row.fingerprint != self._keys.hmac("fingerprint", work.circumstances.fingerprint):
             raise KeyReused("This idempotency key was used with another request.")
+        if row.unreadable and row.answer is None:
+            raise GatewayError("What this idempotency key was answered can't be read any more.")
         if row.answer is None:
             raise RequestInProgress("The request with this idempotency key is still running.", retry_after=1)
         extra = (("idempotent-replayed", "true"), ("x-command-id", row.id), ("x-emr-calls", "0"))
@@ -138,8 +157,12 @@ class Writing:
 
     async def _pending(self, work: Work) -> Reply:
         """It goes on; this is where to ask for it."""
-        row = await self._ledger.command(work.id, work.principal.client_id)
-        assert row is not None
+        try:
+            row = await self._ledger.command(work.id, work.principal.client_id)
+        except LedgerDown:
+            row = self._row(work)
+        if row is None:
+            raise Busy("The gateway is being stopped; nothing was written.", retry_after=5)
         headers = (
             ("content-type", "application/json"),
             ("location", f"/api/commands/{work.id}"),
@@ -149,15 +172,15 @@ class Writing:
         return Reply(status=202, body=render_command(row).body, headers=headers)
 
     async def _command(self, work: Work) -> Reply:
-        """From here on the command runs on its own."""
+        """From here on the command runs on its own. What is raised, was raised before anything was written."""
         with meter() as spent:
             try:
                 answer = await self._carried_out(work)
             except LedgerDown:
                 answer = self._answering.error(store_down(), work.circumstances.standard)
                 self._later(self._refused(work, answer))
-            except Exception as error:  # noqa: BLE001  our own bug: the client learns no more than that
-                log.error("command %s failed: %s at %s", work.id, type(error).__name__, frames(error))
+            except Exception as error:  # noqa: BLE001  our own bug, before any write: the client learns no more
+                _failed(work, error)
                 answer = self._answering.error(GatewayError("The gateway failed."), work.circumstances.standard)
                 await self._refused(work, answer)
         return self._finished(work, answer, spent)
@@ -185,19 +208,27 @@ class Writing:
                     await self._refused(work, answer)
                     return answer
                 run = await self._prepared(work, made)
-                end = await run.carry_out()
+                end = await _carried(work, run)
                 if not (end.stale and tries_left and end.state in (State.REFUSED, State.UNDONE)):
                     break
                 tries_left -= 1
                 held.release()
                 held = self._locks.session(self._lock_wait_s)
-            answer = await self._answering.answer(work.account.emr, run, end, work.form)
-            await self._settle(work, run, end, answer, held)
-            if end.state is State.REPAIRING:
+            answer, stored = await self._ended(work, run, end)
+            if stored in (State.RUNNING, State.REPAIRING):
+                self._repair.take_over(work.id, run, work.form, held, stored)
                 held = self._locks.session(0)  # The repair has the locks now.
             return answer
         finally:
             held.release()
+
+    async def _ended(self, work: Work, run: Run, end: End) -> tuple[Answer, State]:
+        """What the client is told, and the state that was written down; still the first one where we failed in it."""
+        try:
+            return await self._ending.of_run(work.id, run, end, work.form), end.state
+        except Exception as error:  # noqa: BLE001  our own bug: repair will see that it is written down
+            _failed(work, error)
+            return self._answering.error(GatewayError("The gateway failed."), work.form.standard), State.RUNNING
 
     async def _planned(self, work: Work, held: Session | None) -> Plan:
         emr = work.account.emr
@@ -222,41 +253,11 @@ class Writing:
         if any(made.stages):
             actions = [step.kind for _, step in made.steps()]
             await self._ledger.plan(work.id, payload, actions, claims, clock.now())
-        return Run(
-            made,
-            command_id=work.id,
-            emr=work.account.emr,
-            ledger=self._ledger,
-            sleep=asyncio.sleep,
-            monotonic=clock.monotonic,
-            paths={line.chain: line.path for line in made.lines if line.path is not None},
-        )
-
-    async def _settle(self, work: Work, run: Run, end: End, answer: Answer, held: Session) -> None:
-        log.info("command %s: %s ended %s", work.id, work.command.operation, end.state)
-        release = end.state is State.REFUSED and not end.sent
-        steps = run.closing() if end.state.settled else ()
-        await self._settled(work, end.state, answer, release_key=release, steps=steps)
-        if end.state is State.REPAIRING:
-            self._repair.take_over(work.id, run, work.form, held)
+        return run_of(made, work.id, work.account.emr, self._ledger)
 
     async def _refused(self, work: Work, answer: Answer) -> None:
         """A refusal before any write is not remembered under its key."""
-        await self._settled(work, State.REFUSED, answer, release_key=True)
-
-    async def _settled(
-        self, work: Work, state: State, answer: Answer, *, release_key: bool, steps: Sequence[StepRow] = ()
-    ) -> None:
-        """Written down before anybody is told; a store that is down is waited for, as long as the command lives."""
-        while True:
-            try:
-                await self._ledger.settle(work.id, state, answer, clock.now(), release_key=release_key, steps=steps)
-            except LedgerDown:
-                log.warning("command %s: the store is down", work.id)
-                await asyncio.sleep(1.0)
-            else:
-                self._metrics.ended(work.command.operation, state)
-                return
+        await self._ending.write(work.id, work.command.operation, State.REFUSED, answer, release_key=True)
 
     async def dry_run(self, work: Work) -> Reply:
         with meter() as spent:
@@ -265,6 +266,22 @@ class Writing:
         answer = await self._answering.preview(work.account.emr, made, work.form)
         extra = (("x-dry-run", "true"), ("x-plan", self._answering.digest(made)), ("x-emr-calls", str(spent.calls)))
         return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
+
+
+async def _carried(work: Work, run: Run) -> End:
+    try:
+        return await run.carry_out()
+    except LedgerDown:
+        raise  # nothing was sent
+    except Exception as error:
+        if not begun(run):
+            raise
+        _failed(work, error)
+        return stuck(run)
+
+
+def _failed(work: Work, error: Exception) -> None:
+    log.error("command %s failed: %s at %s", work.id, type(error).__name__, frames(error))
 
 
 def _heard(task: asyncio.Task[Reply]) -> None:

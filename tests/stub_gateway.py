@@ -62,6 +62,7 @@ class StubGateway:
         self.fails: Exception | None = None
         self.up: bool | Exception = True
         self.can = Capabilities()
+        self.counted = 0
 
     def _note(self, **asked) -> None:
         self.asked.append(asked)
@@ -112,6 +113,9 @@ class StubGateway:
 
     def etag(self, appointment: Appointment) -> str:
         return f'"tag-of-{appointment.start.timestamp():.0f}"'
+
+    async def count(self) -> None:
+        self.counted += 1
 
     async def ready(self) -> bool:
         if isinstance(self.up, Exception):

@@ -138,7 +138,9 @@ def test_metrics_are_served_beside_the_rest_or_at_an_address_of_their_own(tmp_pa
     with process("serve", "--demo", "--config", str(path)) as served:
         base = url(line(served))
         assert get(f"{base}/metrics")[0] == 404
-        assert "gateway_info{" in get(f"http://{apart}/metrics")[1]
+        told = get(f"http://{apart}/metrics")[1]
+        assert "gateway_info{" in told
+        assert 'gateway_commands_unsettled{state="needs_attention"} 0.0' in told
         assert get(f"http://{apart}/healthz")[0] == 404
         served.send_signal(signal.SIGTERM)
         served.communicate(timeout=PATIENCE_S)

@@ -730,9 +730,10 @@ async def test_metrics_can_be_bound_elsewhere(gateway):
         assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
     registry = CollectorRegistry()
     Counter("elsewhere", "Counts.", registry=registry).inc()
-    transport = httpx.ASGITransport(metrics_app(registry))
+    transport = httpx.ASGITransport(metrics_app(registry, gateway.count))
     async with httpx.AsyncClient(transport=transport, base_url="http://metrics.example") as client:
         assert "elsewhere_total 1.0" in (await client.get("/metrics")).text
+        assert gateway.counted == 1
         assert (await client.get("/api/emrs")).status_code == 404
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from gateway.domain.steps import (
     waits_for_code,
 )
 from gateway.execute.failures import changed_meanwhile, not_carried_out, of_write, path_of, taken, unknown
+from gateway.execute.together import together
 from gateway.port import Emr, EmrError, MaybeDone, NotSent, Refused, Throttled
 
 log = logging.getLogger("gateway.execute")
@@ -83,7 +83,7 @@ class Attempt:
                 return await self.look_up_together(steps, answer, since=sent_at)
             case _:
                 sent = zip(steps, answer, paths, strict=True)
-                return await asyncio.gather(*(self._shown(*one) for one in sent))
+                return await together(*(self._shown(*one) for one in sent))
 
     async def _answer(self, writing: Awaitable[T], kind: str, path: str | None) -> T | Result | GatewayError:
         """What the write gave; how it ended, if it was not carried out; or what to say if a look-up finds nothing."""
@@ -196,7 +196,7 @@ class Attempt:
         for slots in (False, True):
             part = [n for n, step in enumerate(steps) if isinstance(step, MarkSlot) is slots]
             looks = (self.look_up(steps[n], failure, since=since) for n in part)
-            results |= zip(part, await asyncio.gather(*looks), strict=True)
+            results |= zip(part, await together(*looks), strict=True)
         return [results[n] for n in range(len(steps))]
 
     async def look_up(self, step: Step, failure: GatewayError, *, since: float) -> Result:

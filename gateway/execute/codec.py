@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gateway.domain import errors
 from gateway.domain.errors import GatewayError, Problem
@@ -79,15 +79,29 @@ def dump_standard(standard: str) -> bytes:
 
 
 def standard_of(payload: bytes) -> str:
-    """The standard of a stored command, with or without a plan; the common one where that was not stored yet."""
-    return str(json.loads(payload)["standard"]) if payload else "leyr"
+    """The standard of a stored command, with or without a plan; the common one where none can be read."""
+    try:
+        return str(json.loads(payload)["standard"])
+    except (ValueError, LookupError, TypeError):
+        return "leyr"
+
+
+class Unloadable(ValueError):
+    """A stored command can't be read by this gateway. The text says why, and holds nothing of it."""
 
 
 def load(payload: bytes) -> Stored:
-    stored = _STORED.validate_json(payload)
-    if stored.version != VERSION:
-        raise ValueError(f"a command of version {stored.version} was stored by another gateway than this one")
-    return stored
+    """Raises Unloadable."""
+    try:
+        version = json.loads(payload)["version"]
+    except (ValueError, LookupError, TypeError):
+        raise Unloadable("What was stored of it can't be read.") from None
+    if version != VERSION:
+        raise Unloadable(f"It was stored by another gateway than this one, which reads version {VERSION}.")
+    try:
+        return _STORED.validate_json(payload)
+    except ValidationError:
+        raise Unloadable("What was stored of it is not what this gateway stores.") from None
 
 
 def dump_receipt(receipt: Receipt, appointment_id: str | None, *, deviates: bool = False) -> bytes:

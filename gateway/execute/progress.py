@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.domain.errors import GatewayError, PartiallyApplied, Problem
 from gateway.domain.model import Appointment, Status
@@ -21,6 +22,8 @@ class Progress:
     """The image that it was written over."""
     receipt: Receipt | None = None
     error: GatewayError | None = None
+    attempted_at: datetime | None = None
+    """When it was last about to be sent."""
     undone_from: str | None = None
     """The id that the appointment had before its undo, which may have given it another one."""
 

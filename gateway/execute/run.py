@@ -20,6 +20,7 @@ from gateway.execute import codec
 from gateway.execute.again import again
 from gateway.execute.attempt import Attempt, Monotonic, Result, Sleep
 from gateway.execute.progress import Progress, base, partial, ready, renamed, to_be_undone
+from gateway.execute.together import together
 from gateway.execute.undo import RETRIES_S, Undo
 from gateway.ledger import Ledger, LedgerDown, State, StepRow, StepState
 from gateway.port import Emr, EmrError
@@ -98,7 +99,7 @@ class Run:
         for n in indices:
             at = self.progress[n]
             at.step, at.before = self._current(at.step, n)
-            at.state, at.error = StepState.ATTEMPTING, None
+            at.state, at.error, at.attempted_at = StepState.ATTEMPTING, None, clock()
         await self._record(indices)
         results = await self._sent_at_once(indices)
         for n, result in zip(indices, results, strict=True):
@@ -112,7 +113,7 @@ class Run:
             steps = [self.progress[n].step for n in indices]
             return await self._attempt.send_together(steps, [self._paths.get(base(step.chain)) for step in steps])
         stop, limit = asyncio.Event(), asyncio.Semaphore(self.emr.capabilities.concurrency)
-        return await asyncio.gather(*(self._one(n, stop, limit) for n in indices))
+        return await together(*(self._one(n, stop, limit) for n in indices))
 
     async def _one(self, n: int, stop: asyncio.Event, limit: asyncio.Semaphore) -> Result | None:
         """`None`: not sent any more, since another step of the stage has failed."""
@@ -238,7 +239,7 @@ class Run:
         for n in indices:
             self.progress[n].state = StepState.UNDOING
         await self._record(indices)
-        await asyncio.gather(*(self._undo.undo(self.progress[n]) for n in indices))
+        await together(*(self._undo.undo(self.progress[n]) for n in indices))
         for n in indices:
             self._image(self.progress[n])
         await self._record(indices)
@@ -249,7 +250,7 @@ class Run:
         """Take up where the ledger says that a run was."""
         for row in rows:
             at = self.progress[row.index]
-            at.state = row.state
+            at.state, at.attempted_at = row.state, row.attempted_at
             at.step, at.before = self._current(at.step, row.index)
             at.error = codec.load_failure(row.payload)
             if row.payload and at.error is None:
@@ -312,7 +313,7 @@ class Run:
             payload = codec.dump_failure(at.error, at.appointment_id)
         elif at.receipt is not None:
             payload = codec.dump_receipt(at.receipt, at.appointment_id, deviates=at.error is not None)
-        return StepRow(n, at.state, at.step.kind, payload, clock() if at.state is StepState.ATTEMPTING else None)
+        return StepRow(n, at.state, at.step.kind, payload, at.attempted_at)
 
     def _partial(self, failed: GatewayError) -> GatewayError:
         return partial(self.progress, self.images, self._paths, failed)

@@ -128,6 +128,10 @@ class LedgerDown(Exception):
     """The store does not answer or can't write (disk full, read-only): nothing may be sent to an EMR."""
 
 
+class NoSuchCommand(LookupError):
+    """The ledger does not know the command, or it is settled and can't be taken up again."""
+
+
 class Ledger(Protocol):
     """Every method returns only when what it says is durable. All raise `LedgerDown` when the store is down."""
 
@@ -174,7 +178,7 @@ class Ledger(Protocol):
         ...
 
     async def prove(self) -> None:
-        """Write something that changes nothing: returns only when the store takes writes."""
+        """Write something that says nothing: returns only when the store takes writes."""
         ...
 
     async def command(self, id: str, client: str | None) -> CommandRow | None:

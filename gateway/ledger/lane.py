@@ -128,10 +128,14 @@ class Lane:
         if self._found is None:
             self._found = self._place()
         results = [_attempt(self._db, job.work) for job in jobs]
+        self._still_there()
         self._db.execute("COMMIT")
+        self._still_there()
+        return results
+
+    def _still_there(self) -> None:
         if self._place() != self._found:
             raise LedgerDown("The ledger's file was replaced by another one.")
-        return results
 
     def _disconnect(self) -> None:
         db, self._db = self._db, None

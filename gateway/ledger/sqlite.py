@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.keys import Keys, sync_directory
-from gateway.ledger import Answer, CommandRow, LedgerDown, Remark, State, StepRow, StepState
+from gateway.ledger import Answer, CommandRow, LedgerDown, NoSuchCommand, Remark, State, StepRow, StepState
 from gateway.ledger.lane import Lane
 from gateway.ledger.lineage import Lineage
 from gateway.ledger.rows import SELECT, Rows, moment
@@ -84,7 +84,7 @@ class SqliteLedger:
     async def plan(
         self, id: str, payload: bytes, actions: Sequence[str], appointments: Sequence[str], now: datetime
     ) -> None:
-        """Raises `LookupError` for an unknown or settled command, `ValueError` if a step of an earlier plan stands."""
+        """Raises `NoSuchCommand` for an unknown or settled one, `ValueError` if a step of an earlier plan stands."""
         steps = [StepRow(i, StepState.PLANNED, action, b"") for i, action in enumerate(actions)]
 
         def work(db: sqlite3.Connection) -> None:
@@ -105,7 +105,7 @@ class SqliteLedger:
         lineage: Sequence[tuple[str, str, str]] = (),
         appointments: Sequence[str] = (),
     ) -> None:
-        """Steps are stored exactly as given, receipts too. Raises `LookupError` for an unknown or settled command."""
+        """Steps are stored exactly as given, receipts too. Raises `NoSuchCommand` for an unknown or settled one."""
 
         def work(db: sqlite3.Connection) -> None:
             number, client = _touch(db, id, now)
@@ -127,9 +127,9 @@ class SqliteLedger:
         steps: Sequence[StepRow] = (),
         remark: Remark | None = None,
     ) -> None:
-        """`answer` replaces the one before, also if it is `None`. Raises `LookupError` for an unknown command.
+        """`answer` replaces the one before, also if it is `None`. Raises `NoSuchCommand` for an unknown command.
 
-        What is settled stays settled: it can be settled again, but not be taken up again (`LookupError`).
+        What is settled stays settled: it can be settled again, but not be taken up again (`NoSuchCommand`).
         """
 
         def work(db: sqlite3.Connection) -> None:
@@ -152,7 +152,9 @@ class SqliteLedger:
         await self._writes.run(work)
 
     async def prove(self) -> None:
-        await self._writes.run(lambda db: db.execute("UPDATE about SET value = value"))
+        # Another value each time: SQLite writes nothing where nothing changes.
+        proof = "INSERT OR REPLACE INTO about (name, value) VALUES ('proof', randomblob(8))"
+        await self._writes.run(lambda db: db.execute(proof))
 
     async def purge(self, settled_before: datetime) -> int:
         purged = 0
@@ -263,7 +265,7 @@ def _touch(db: sqlite3.Connection, id: str, now: datetime, *, also_settled: bool
     query = "UPDATE commands SET updated_at = ? WHERE id = ? AND settled <= ? RETURNING number, client"
     found: tuple[int, str] | None = db.execute(query, (moment(now), id, also_settled)).fetchone()
     if found is None:
-        raise LookupError("There is no such command, or it is settled.")
+        raise NoSuchCommand("There is no such command, or it is settled.")
     return found
 
 

@@ -109,8 +109,8 @@ CODES: dict[str, Text] = {
         "Try again after as many seconds as Retry-After says.",
     ),
     "BUSY": Text(
-        "Another command is at work on the same appointment or resource, or the gateway's own store is down. "
-        "Nothing was written.",
+        "Another command is at work on the same appointment or resource, or the gateway's own store is down, or "
+        "it is being stopped. Nothing was written.",
         "Try again after as many seconds as Retry-After says.",
     ),
     "EMR_TIMEOUT": Text(

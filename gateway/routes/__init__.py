@@ -20,7 +20,7 @@ from gateway.domain.model import Kind
 from gateway.openapi import document
 from gateway.routes.endpoints import Endpoints
 from gateway.routes.entrance import Entrance, refusals
-from gateway.routes.public import Public, metrics
+from gateway.routes.public import Count, Public, metrics
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -68,10 +68,10 @@ def build(
     return app
 
 
-def metrics_app(registry: CollectorRegistry, *, public_url: str = DEFAULT_URL) -> Starlette:
-    """`/metrics` alone, to be bound to an address of its own."""
+def metrics_app(registry: CollectorRegistry, count: Count, *, public_url: str = DEFAULT_URL) -> Starlette:
+    """`/metrics` alone, to be bound to an address of its own. `count` is called before it is told."""
     return Starlette(
-        routes=[Route("/metrics", Methods(GET=partial(metrics, registry)))],
+        routes=[Route("/metrics", Methods(GET=partial(metrics, registry, count)))],
         middleware=[Middleware(Entrance, public_url=public_url)],
         exception_handlers=refusals(public_url),
     )
@@ -88,7 +88,7 @@ def create_routes(gateway: Gateway, public_url: str, registry: CollectorRegistry
         "/errors/{code}": Methods(GET=public.error),
     }
     if registry is not None:
-        routes["/metrics"] = Methods(GET=partial(metrics, registry))
+        routes["/metrics"] = Methods(GET=partial(metrics, registry, gateway.count))
     return [Route(path, methods) for path, methods in (routes | _guarded(gateway, public_url, max_items)).items()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -12,6 +13,8 @@ from gateway import pages
 from gateway.api import Gateway
 from gateway.domain.errors import NotFound
 from gateway.ledger import LedgerDown
+
+Count = Callable[[], Awaitable[None]]
 
 # The pages load nothing and run nothing.
 _PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -50,5 +53,6 @@ class Public:
         return HTMLResponse(page, headers=_PAGE_HEADERS)
 
 
-async def metrics(registry: CollectorRegistry, _: Request) -> Response:
+async def metrics(registry: CollectorRegistry, count: Count, _: Request) -> Response:
+    await count()
     return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -10,7 +10,7 @@ from gateway.wire.render import (
     render_outcome,
     render_slots,
 )
-from gateway.wire.standards import LEYR, STANDARDS, Standard, render_error, speaking
+from gateway.wire.standards import LEYR, STANDARDS, Standard, read_error, render_error, speaking
 from gateway.wire.values import typed_id
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "fingerprint",
     "patch_many",
     "patch_one",
+    "read_error",
     "render_accounts",
     "render_command",
     "render_commands",

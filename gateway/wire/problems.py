@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
-from gateway.domain.errors import GatewayError, Unauthorized
+from gateway.domain.errors import GatewayError, Problem, Unauthorized
 from gateway.ledger import Answer
 from gateway.wire import answers
 from gateway.wire.values import sendable
@@ -32,6 +34,12 @@ def problem_details(error: GatewayError, instance: str, base_url: str) -> Answer
         ],
     )
     return Answer(error.status, told.model_dump_json().encode(), (("content-type", PROBLEM), *further_headers(error)))
+
+
+def read_problem(body: Any) -> tuple[str, Sequence[Problem]]:
+    """What `problem_details` has told. Raises LookupError, TypeError for anything else."""
+    told = [Problem(e["error_code"], e["details"], e["path"], e["emr_error"]) for e in body["errors"]]
+    return str(body["code"]), told
 
 
 def further_headers(error: GatewayError) -> tuple[tuple[str, str], ...]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import GatewayError, Problem
 from gateway.domain.model import Appointment, Entry, Kind, Slot
 from gateway.domain.outcome import Outcome
 from gateway.ledger import Answer
 from gateway.wire import fhir
-from gateway.wire.problems import problem_details
+from gateway.wire.problems import problem_details, read_problem
 from gateway.wire.render import render_entries, render_outcome, render_slots
 
 LEYR = "leyr"
@@ -43,6 +44,15 @@ class Leyr:
 def speaking(standard: str, base_url: str, emr: str) -> Standard:
     """The standard of this name (one of STANDARDS), for the account `emr` of a gateway that stands at `base_url`."""
     return fhir.Fhir(base_url, emr) if standard == "fhir" else Leyr()
+
+
+def read_error(answer: Answer) -> tuple[str, Sequence[Problem]] | None:
+    """The code and the problems that an error's answer has told, in whichever standard; `None` for another answer."""
+    try:
+        body = json.loads(answer.body)
+        return fhir.read_outcome(body) if "issue" in body else read_problem(body)
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def render_error(error: GatewayError, instance: str, base_url: str, standard: str = LEYR) -> Answer:

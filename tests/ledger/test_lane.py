@@ -220,6 +220,8 @@ async def test_on_a_full_disk_nothing_is_acknowledged_and_later_it_works_by_itse
             )
             assert [type(result) for result in results] == [LedgerDown] * 2
             assert "demo" not in str(results[0])
+        with pytest.raises(LedgerDown):
+            await ledger.prove()
         assert (await ledger.command("before", "demo")).state is State.RUNNING  # reading goes on
     assert await ledger.begin(command("after", key="k1")) is None
     await ledger.close()

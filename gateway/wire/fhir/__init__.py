@@ -9,11 +9,11 @@ from gateway.domain.model import Appointment, Entry, Kind, Slot
 from gateway.domain.outcome import Outcome
 from gateway.ledger import Answer
 from gateway.wire.fhir.appointments import appointment, full_url
-from gateway.wire.fhir.issues import operation_outcome
+from gateway.wire.fhir.issues import operation_outcome, read_outcome
 from gateway.wire.fhir.listings import entry, slot
 from gateway.wire.fhir.parts import FHIR, Urls, answer, bundle
 
-__all__ = ["FHIR", "Fhir", "operation_outcome"]
+__all__ = ["FHIR", "Fhir", "operation_outcome", "read_outcome"]
 
 
 class Fhir:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gateway.domain.errors import GatewayError, Problem
 from gateway.ledger import Answer
@@ -58,6 +59,17 @@ def operation_outcome(error: GatewayError, instance: str, base_url: str) -> Answ
     issues = [_error(error, base_url), *(_problem(problem, error, base_url) for problem in error.problems)]
     told = {"resourceType": "OperationOutcome", "id": instance, "issue": issues}
     return answer(error.status, told, further_headers(error))
+
+
+def read_outcome(body: Any) -> tuple[str, Sequence[Problem]]:
+    """What `operation_outcome` has told, but for an EMR's codes. Raises LookupError, TypeError for anything else."""
+    error, *problems = body["issue"]
+    told = [Problem(_code(i), i.get("diagnostics", ""), next(iter(i.get("location", [])), None)) for i in problems]
+    return _code(error), told
+
+
+def _code(issue: Json) -> str:
+    return str(issue["details"]["coding"][0]["code"])
 
 
 def _error(error: GatewayError, base_url: str) -> Json:
