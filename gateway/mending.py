@@ -49,7 +49,7 @@ class Mending:
     def __init__(self, broken: Broken, ending: Ending) -> None:
         self._it, self._ending, self._state = broken, ending, broken.state
         self._until = clock.monotonic() + broken.left_s
-        self._last = stuck(broken.run)
+        self._last: End | None = None
         self._awake, self._round_over = asyncio.Event(), asyncio.Event()
         self.turn = asyncio.Lock()
         self.task = asyncio.create_task(self._go())
@@ -121,4 +121,6 @@ class Mending:
             raise
         except Exception as error:  # noqa: BLE001  our own bug, or a plugin's
             log.error("command %s: repair failed: %s at %s", self._it.id, type(error).__name__, frames(error))
-        return self._last
+            # What it may have sent must not come through when its locks are somebody else's.
+            await asyncio.sleep(self._it.run.emr.capabilities.late_write_s)
+        return self._last or stuck(self._it.run)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from gateway import clock
 from gateway.answering import Answering, Form
@@ -93,12 +94,12 @@ class Repair:
         """The repair of this command, if there is one."""
         return self._mending.get(id)
 
-    async def stop(self) -> None:
-        """What is being repaired stands in the ledger and is taken up at the next start."""
+    def cut_off(self) -> Sequence[asyncio.Task[Any]]:
+        """What is being repaired stands in the ledger and is taken up at the next start. → what ends by this."""
         tasks = [*self._writes, *(mending.task for mending in self._mending.values())]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
 
     def _begin(self, broken: Broken) -> Mending:
         mending = self._mending[broken.id] = Mending(broken, self._ending)
@@ -109,7 +110,7 @@ class Repair:
         try:
             return self._locks.take_now(keys)
         except AlreadyHeld:
-            return self._locks.session(PATIENCE_S)
+            return self._locks.session(0)  # it asks for them again in each round
 
     def _write(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -90,8 +90,7 @@ class Service:
         if self._purging is not None:
             self._purging.cancel()
         await self._writing.drain(self._drain_s)
-        await self._writing.hand_over()
-        await self._repair.stop()
+        await self.hand_over()
 
     def close(self) -> None:
         """Take nothing new from now on."""
@@ -104,7 +103,8 @@ class Service:
 
     async def hand_over(self) -> None:
         """Stop the commands that are running, for the next start to go on with. Who waits is told where to ask."""
-        await self._writing.hand_over()
+        # All before any of them ends: the locks that one gives back, its write still on its way, are for nobody.
+        await asyncio.gather(*self._writing.cut_off(), *self._repair.cut_off(), return_exceptions=True)
 
     async def authenticate(self, client_id: str | None, client_secret: str | None) -> Principal:
         """Also the one door of all that needs credentials: it is shut when the gateway is being stopped."""

@@ -164,17 +164,17 @@ class Stop:
                 for server in self._servers:
                     server.closing = True
                 self._doors.close()
-                await self._idle(self._doors)
+                await self._idle(self._doors, self._servers[0].server_state.tasks.copy())
                 await self._doors.hand_over()
         finally:
             self._end()
 
-    async def _idle(self, doors: Doors) -> None:
-        """Until nothing is under way, or there is no more time."""
+    async def _idle(self, doors: Doors, requests: set[asyncio.Task[None]]) -> None:
+        """Until nothing is under way any more of what was when the doors were closed, or there is no more time."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._drain_s
         while loop.time() < until and not self._hurried:
-            if not doors.busy and not self._servers[0].server_state.tasks:
+            if not doors.busy and all(request.done() for request in requests):
                 return
             await asyncio.sleep(_LOOKS_S)
 

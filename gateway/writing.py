@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from gateway import clock
 from gateway.accounts import OpenAccount
@@ -102,12 +103,12 @@ class Writing:
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
 
-    async def hand_over(self) -> None:
-        """Stop those that are still running: the next start takes them up."""
+    def cut_off(self) -> Sequence[asyncio.Task[Any]]:
+        """Stop those that are still running: the next start takes them up. → what ends by this."""
         tasks = (*self._running, *self._leftovers)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
 
     async def _begun(self, work: Work, claimed: asyncio.Event) -> Reply:
         known = await self._begin(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -60,6 +61,32 @@ async def test_a_bug_does_not_end_a_repair_nor_give_its_locks_back(house, monkey
     assert seen(house.model) == house.before
     assert "name of nobody" not in caplog.text
     assert "KeyError" in caplog.text
+
+
+async def test_after_a_bug_nobody_else_gets_the_locks_before_a_late_write_can_not_come_any_more(house, monkeypatch):
+    patience(monkeypatch, 0.0)
+    house.emr.capabilities = replace(house.emr.capabilities, late_write_s=0.2)
+    await house.stored()
+    fails(house, 10**9, monkeypatch)
+    began = clock.monotonic()
+    await house.repair.recover()
+    assert await house.ended() is State.NEEDS_ATTENTION
+    assert clock.monotonic() - began >= 0.2
+
+
+async def test_what_is_cut_off_gives_its_locks_to_nobody_who_is_cut_off_too(house):
+    await house.stored()
+    house.emr.down = True
+    await house.repair.recover()
+    other = house.locks.session(10)
+    waiting = asyncio.create_task(other.take(LOCK))
+    await asyncio.sleep(0.02)
+    repairs = house.repair.cut_off()
+    waiting.cancel()
+    await asyncio.gather(*repairs, waiting, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert waiting.cancelled()
+    assert len(house.locks) == 0
 
 
 async def test_a_bug_that_stays_is_a_persons_to_see_when_patience_ends(house, monkeypatch):
@@ -212,7 +239,7 @@ async def test_a_clock_that_was_put_back_gives_no_more_than_the_whole_patience(h
     house.emr.down = True
     await house.repair.recover()
     assert house.repair.at("c1")._it.left_s == mending.PATIENCE_S
-    await house.repair.stop()
+    await asyncio.gather(*house.repair.cut_off(), return_exceptions=True)
 
 
 # -- what can't be gone on with ----------------------------------------------------------------------------------------

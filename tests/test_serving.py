@@ -127,6 +127,25 @@ def test_closed_doors_are_still_there_and_say_goodbye_until_nothing_is_under_way
     assert ended(doors, scenario, drain_s=60) == ["closed", "answered", "handed over", "ended"]
 
 
+def test_who_comes_when_the_doors_are_closed_does_not_keep_them_from_being_locked():
+    doors = Doors()
+
+    async def scenario(url: str) -> None:
+        async def refused_again_and_again() -> None:
+            async with httpx.AsyncClient(timeout=5) as http:
+                while True:
+                    await http.get(url)
+
+        await closed(doors)
+        coming = [asyncio.create_task(refused_again_and_again()) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        doors.busy = False
+        await asyncio.wait(coming)
+        assert all(isinstance(come.exception(), httpx.TransportError) for come in coming)
+
+    assert ended(doors, scenario, drain_s=60) == ["closed", "handed over", "ended"]
+
+
 def test_what_does_not_end_in_its_time_is_handed_over():
     doors = Doors()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
+import pwd
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from gateway.attention.attending import Acts, CantBe
+from gateway.attention.attending import MOST_LISTED, Acts, CantBe
 from gateway.attention.view import AppointmentSeen, Image, Listed, Shown, StepSeen
 from gateway.ledger import State
 
@@ -85,8 +85,8 @@ def _after_retry(asked: argparse.Namespace, found: Listed) -> int:
 def _who() -> str:
     """The operating system's name for who runs this."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return f"uid {os.getuid()}"
 
 
@@ -104,7 +104,8 @@ def _table(found: Sequence[Listed]) -> list[str]:
         return ["There is none."]
     head = ("ID", "CLIENT", "EMR", "OPERATION", "STATE", "SINCE", "LEFT")
     rows = [(c.id, c.client, c.emr, c.operation, c.state, _utc(c.since), _count(c.left)) for c in found]
-    return _columns([head, *rows])
+    older = ["There may be older ones."] if len(found) == MOST_LISTED else []
+    return [*_columns([head, *rows]), *older]
 
 
 def _columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:

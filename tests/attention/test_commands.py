@@ -164,7 +164,6 @@ def test_what_a_crash_left_in_the_middle_is_retried_to_its_end_in_the_foreground
 async def stopped_at_once(service: Any) -> None:
     """As a crash would: what runs is cut off."""
     await service.hand_over()
-    await service._repair.stop()
 
 
 # -- sentences ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -89,6 +90,16 @@ def bulk(http: httpx.Client, url: str) -> dict[str, Any]:
     own = [a for a in http.get(f"{url}/api/emrs/emr/appointments").json() if a["patient_id"] == "P1"]
     ids = [a["id"] for a in own if a["status"] == "booked" and a["healthcare_service_id"] == "K1"][:3]
     return {"ids": ids, **span(at(20, 9), at(20, 10)), "comment": "moved"}
+
+
+async def at_work(http: httpx.AsyncClient, url: str, state: str = "attempting") -> None:
+    """Until a step of the command is in this state."""
+    for _ in range(1500):
+        told = (await http.get(f"{url}/api/commands", params={"idempotency_key": "only-once"})).json()
+        if any(step["state"] == state for command in told for step in command["steps"]):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"no step was {state}")
 
 
 def settled(http: httpx.Client, url: str) -> list[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_killed import process
+from tests.e2e.processes import process
 from tests.live.processes import free_port
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from gateway.attention.control import Control
-from tests.e2e.processes import HEADERS, ROOT, bulk, gateway, sandbox, seen, settled, slow
+from tests.e2e.processes import HEADERS, ROOT, at_work, bulk, gateway, sandbox, seen, settled, slow
 from tests.live.processes import free_port
 
 LATENCY_MS = 400
@@ -32,7 +32,7 @@ def test_it_refuses_in_the_middle_of_a_command_and_harms_nothing(tmp_path):
     async def beside(url: str, body: Any) -> tuple[httpx.Response, subprocess.CompletedProcess[str]]:
         async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:
             request = asyncio.create_task(http.patch(f"{url}/api/emrs/emr/appointments", json=body))
-            await asyncio.sleep(1.5 * LATENCY_MS / 1000)
+            await at_work(http, url)
             (state / "lock").unlink()  # as one does who takes it for a stale one
             refused = await asyncio.to_thread(second, tmp_path)
             return await request, refused

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.processes import HEADERS, bulk, gateway, sandbox, seen, settled, slow
+from tests.e2e.processes import HEADERS, at_work, bulk, gateway, sandbox, seen, settled, slow
 
 LATENCY_MS = 300
 """Of each of the EMR's answers: the command takes five or more."""
@@ -30,13 +30,12 @@ def emr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @dataclass
 class Stopped:
-    """A gateway that was asked to end, `after_s` after a bulk command had been sent to it, once or again and again."""
+    """A gateway that was asked to end in the middle of a bulk command, once or again and again."""
 
     folder: Path
     emr: str
     clinic: str
     config: str
-    after_s: float = 2.2 * LATENCY_MS / 1000
     signals: tuple[int, ...] = (signal.SIGTERM,)
     before: list[Any] = field(default_factory=list)
     body: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +58,7 @@ class Stopped:
     async def _asked_to_end(self, running: subprocess.Popen[bytes], url: str) -> None:
         async with httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=30) as http:
             request = asyncio.create_task(http.patch("/api/emrs/emr/appointments", json=self.body))
-            await asyncio.sleep(self.after_s)
+            await at_work(http, "")
             running.send_signal(self.signals[0])
             await asyncio.sleep(0.1)
             other = {"idempotency-key": "another"}

@@ -16,10 +16,10 @@ import pytest
 
 from tests.e2e.clinic import book, staff_of
 from tests.e2e.conftest import Api
-from tests.e2e.processes import HEADERS, bulk, gateway, sandbox, seen, settled, slow
+from tests.e2e.processes import HEADERS, at_work, bulk, gateway, sandbox, seen, settled, slow
 
 KEY = {"idempotency-key": "only-once"}
-LATENCY_MS = 250
+LATENCY_MS = 400
 
 # -- the disk of a real process ----------------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ def test_a_disk_that_fills_up_in_the_middle_stops_a_command_between_two_writes_a
     async def fills_up(running: subprocess.Popen[bytes], url: str, body: Any) -> httpx.Response:
         async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:
             request = asyncio.create_task(http.patch(f"{url}/api/emrs/emr/appointments", json=body))
-            await asyncio.sleep(2.4 * LATENCY_MS / 1000)
+            await at_work(http, url, "done")
             with full_disk(running):
                 await asyncio.sleep(1.5)
                 assert not request.done()

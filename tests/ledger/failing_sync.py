@@ -7,10 +7,12 @@ import errno
 import os
 import platform
 import struct
+import sys
 from pathlib import Path
 
 _SYNCS = {"x86_64": (74, 75), "aarch64": (82, 83)}
 """fsync and fdatasync, by machine."""
+CAN_REFUSE = sys.platform == "linux" and platform.machine() in _SYNCS
 _NO_NEW_PRIVS, _SECCOMP, _FILTER = 38, 22, 2
 _LOAD, _JUMP_IF, _RETURN = 0x20, 0x15, 0x06
 _NUMBER, _FIRST_ARGUMENT = 0, 16

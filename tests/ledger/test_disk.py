@@ -8,7 +8,7 @@ import pytest
 from gateway.ledger import LedgerDown, State
 from gateway.ledger.sqlite import SqliteLedger
 from tests.ledger.conftest import at, command
-from tests.ledger.failing_sync import descriptors_of, fail_syncs_of
+from tests.ledger.failing_sync import CAN_REFUSE, descriptors_of, fail_syncs_of
 
 
 async def opened_anew(ledger):
@@ -20,6 +20,9 @@ async def opened_anew(ledger):
 
 
 # -- a sync that failed ------------------------------------------------------------------------------------------------
+
+
+refusable = pytest.mark.skipif(not CAN_REFUSE, reason="this kernel can't be told to refuse a sync")
 
 
 async def syncs_fail(ledger, wal):
@@ -37,6 +40,7 @@ def take_up_to(highest):
     return taken
 
 
+@refusable
 async def test_what_a_failed_sync_may_have_lost_is_written_and_synced_anew(ledger, tmp_path):
     await ledger.begin(command("before"))
     times, wal = await opened_anew(ledger), tmp_path / "ledger.db-wal"
@@ -61,6 +65,7 @@ async def test_what_a_failed_sync_may_have_lost_is_written_and_synced_anew(ledge
     await found.close()
 
 
+@refusable
 async def test_as_long_as_syncs_fail_nothing_is_acknowledged(ledger, tmp_path):
     await ledger.begin(command("before"))
     failing = await syncs_fail(ledger, tmp_path / "ledger.db-wal")
