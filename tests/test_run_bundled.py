@@ -196,6 +196,16 @@ async def test_intent_stands_in_the_ledger_for_every_step_before_the_one_write()
     assert {row.state for row in journal.rows.values()} == {StepState.DONE}
 
 
+@pytest.mark.parametrize(("shape", "what"), [("no move", "move"), ("new id", "bulk")])
+async def test_old_ids_lead_to_the_new_ones_that_a_bundle_made(shape, what):
+    journal = Journal()
+    model, emr, run, _ = world(SHAPES[shape], INTENTS[what])
+    await a_run(run.plan, emr, journal).carry_out()
+    found = {old: model.book[new] for _, old, new in journal.lineage}
+    assert sorted(found) == (["a"] if what == "move" else ["a", "b", "c"])
+    assert {one.resource_id for one in found.values()} == {"r2"}
+
+
 CRASHES = [
     pytest.param(can, intent, point, fault, id=f"{name}: {what}, {fault}, {point}")
     for name, can in SHAPES.items()

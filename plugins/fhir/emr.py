@@ -186,10 +186,17 @@ class FhirEmr(Emr):
         try:
             return await self._write(whole, lambda response: self._proves.of_transaction(steps, response))
         except Refused as no:
-            # Whatever was in the way, it was not when the plan was made.
-            if no.reason == "taken" or (no.reason == "invalid" and await self._any_other_version(sendings)):
+            if await self._is_another_world(no, sendings):
                 raise Refused("stale", emr_code=no.emr_code) from no
             raise
+
+    async def _is_another_world(self, no: Refused, sendings: Sequence[Sending]) -> bool:
+        """Than the one that was planned for: it helps to plan anew."""
+        if no.reason == "unsupported":  # what it took of slots it does not take of appointments: by ordered steps, then
+            self.learned.transacts = False
+            self.capabilities = replace(self.capabilities, bundle_max=0)
+            return True
+        return no.reason == "taken" or (no.reason == "invalid" and await self._any_other_version(sendings))
 
     # -- one request -------------------------------------------------------------------------------------------
 

@@ -181,6 +181,24 @@ async def test_what_an_answer_says_it_says_of_the_whole(emr, fake, answer, kind,
     assert stands(fake) == BEFORE
 
 
+async def test_a_server_that_takes_only_slots_together_gets_ordered_steps_from_then_on(emr, fake):
+    patched = fake.patched
+    fake.transactions = "whole"
+
+    def slots_only(kind, *more):
+        if kind != "Slot" and fake.seen[-1].method == "POST":
+            raise Refusal(400, "not-supported")
+        return patched(kind, *more)
+
+    fake.patched = slots_only
+    with pytest.raises(Refused) as no:
+        await emr.bundle(await moving(emr, fake))
+    assert no.value.reason == "stale", "so that it is planned anew, now without"
+    assert emr.capabilities.bundle_max == (await emr.probe()).bundle_max == 0
+    await Desk(emr).do(Update(("a1",), span=MOVED))
+    assert stands(fake) == AFTER
+
+
 async def test_an_error_inside_a_success_leaves_it_open_what_was_done(emr, fake):
     steps = await moving(emr, fake)
     fake.transactions = "entry by entry"
@@ -207,7 +225,7 @@ async def test_each_command_of_several_writes_is_one(emr, fake):
     assert busy(fake) == ["d1-1000", "d1-1130"]
 
 
-async def test_a_slot_that_is_taken_between_the_check_and_the_write_is_told_by_the_planner(emr, fake):
+async def test_a_slot_that_is_taken_between_the_check_and_the_write_refuses_the_whole(emr, fake):
     def taken(request):
         if request.method == "POST":
             fake.put({**fake.get("Slot", "d1-1000"), "status": "busy"})
