@@ -90,8 +90,15 @@ async def test_what_was_carried_out_without_a_word_is_found_and_not_sent_again(c
 async def test_what_was_half_carried_out_is_undone_or_finished(can, intent, then, fault):
     """The second of the writes that mend it goes wrong, too."""
     model, emr, run, _ = world(can, intent, {1: fault, 3: then})
-    before = seen(model)
+    before, bundle, sent = seen(model), emr.bundle, []
+
+    async def counted(steps):
+        sent.append(steps)
+        return await bundle(steps)
+
+    emr.bundle = counted
     end = await settled(emr, run)
+    assert len(sent) == 1, "who broke the promise once is sent the rest step by step"
     if end.state is State.DONE:
         assert run.plan.turning_stage is not None
         assert seen(model) == await reference(can, intent)

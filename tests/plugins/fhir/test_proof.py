@@ -175,6 +175,27 @@ async def test_an_answer_that_tells_nothing_clearly_proves_nothing(opened, fake,
     assert await bundle_max(opened(fresh=True)) == 0
 
 
+@pytest.mark.parametrize(("kind", "tried"), [("hollow", 1), ("without patches", 1), ("entry by entry", 2)])
+async def test_nothing_more_is_tried_once_it_is_clear(opened, fake, kind, tried):
+    fake.transactions = kind
+    await bundle_max(opened(fresh=True))
+    assert len(transactions(fake)) == tried
+
+
+async def test_a_success_that_tells_nothing_of_its_entries_proves_nothing(opened, fake):
+    """As servers have answered to patches in particular."""
+    fake.transactions = "whole"
+
+    def silent(request):
+        if request.method != "POST":
+            return None
+        answer = json.loads(fake._dispatch(request, request._body).body)
+        return Response(json.dumps({**answer, "entry": []}), 200)
+
+    fake.faults = [silent] * 50
+    assert await bundle_max(opened(fresh=True)) == 0
+
+
 async def test_a_server_that_can_not_be_asked_now_is_asked_again_later(opened, fake):
     fake.transactions = "whole"
     emr = opened(fresh=True)

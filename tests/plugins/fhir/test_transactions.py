@@ -17,7 +17,7 @@ from gateway.testing import without_waiting
 from gateway.testing.desk import Desk
 from tests.plugins.fhir.fake import outcome
 from tests.plugins.fhir.samples import at
-from tests.plugins.fhir.transacting import Refusal
+from tests.plugins.fhir.transacting import Refusal, issue
 
 MOVED = Span(at(10), at(10, 30))
 
@@ -123,6 +123,12 @@ async def test_an_account_whose_server_has_proven_nothing_bundles_nothing(opened
     assert (no.value.reason, fake.writes) == ("unsupported", [])
 
 
+def told(*statuses, **more):
+    """An answer that tells of so many writes."""
+    entries = [{"response": {"status": status, **more}} for status in statuses]
+    return Response(json.dumps({"resourceType": "Bundle", "type": "transaction-response", "entry": entries}), 200)
+
+
 # -- refusals -------------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +176,9 @@ async def test_a_test_that_fails_is_another_version_and_a_value_that_is_refused_
         (Response("{}", 200), MaybeDone, None),
         (Response("", 200), MaybeDone, None),
         (Response('{"resourceType": "Bundle", "type": "transaction-response"}', 200), MaybeDone, None),
+        (told("200 OK"), MaybeDone, None),
+        (told(*["200 OK"] * 3, "409 Conflict"), MaybeDone, None),
+        (told(*["200 OK"] * 4, outcome=issue("exception")), MaybeDone, None),
     ],
 )
 async def test_what_an_answer_says_it_says_of_the_whole(emr, fake, answer, kind, reason):
