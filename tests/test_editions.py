@@ -15,7 +15,7 @@ from gateway.domain.editions import Edition, Operation, beyond
 from gateway.registry import Registry
 from gateway.testing import EmrContract
 from gateway.wire import abilities, cells
-from tests.live.shown import SERVERS, SHOWN
+from tests.live.claimed import SERVERS, SHOWN
 from tests.test_abilities import accounts
 
 LIVE = Path(__file__).parent / "live"
