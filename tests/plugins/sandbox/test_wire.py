@@ -155,7 +155,12 @@ def test_windows_as_far_as_they_lie_within_the_span():
 def test_starts_are_as_long_as_the_service_and_end_within_the_span():
     starts = wire.starts(httpx.Response(200, json={"starts": [_offer("10:00"), _offer("10:30")]}), WANTED)
     lengths = wire.lengths(
-        httpx.Response(200, json={"kinds": [{"ref": "K1", "minutes": 45}, {"ref": "K2", "minutes": 20}]})
+        httpx.Response(
+            200,
+            json={
+                "kinds": [{"ref": "K1", "title": "Visit", "minutes": 45}, {"ref": "K2", "title": "Call", "minutes": 20}]
+            },
+        )
     )
     assert _times(wire.from_starts(starts, lengths, WANTED).slots) == [("10:00", "10:45")]
     any_service = FindFreeTime(SPAN, "D1")
