@@ -31,7 +31,7 @@ class EmrError(Exception):
     """What went wrong at an EMR, by what it means for a write.
 
     EmrError
-    ├─ NotSent     certainly never reached it: may be sent again
+    ├─ NotSent     certainly never reached it: may be sent again; `retry_after` s, if it is known when
     ├─ Throttled   it said "later" (429): not executed, may be sent again after `retry_after` s
     ├─ Refused     it answered no: certainly not executed; `reason` says why
     └─ MaybeDone   a write may or may not have been executed; a read failed or made no sense
@@ -45,13 +45,25 @@ class EmrError(Exception):
 
 
 class NotSent(EmrError):
-    pass
-
-
-class Throttled(EmrError):
     def __init__(self, what: str = "", *, emr_code: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(what, emr_code=emr_code)
         self.retry_after = retry_after
+
+
+class Throttled(EmrError):
+    """`locked`: it holds what the request is about, and nothing else; otherwise all calls of the account wait."""
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        emr_code: str | None = None,
+        retry_after: float | None = None,
+        locked: bool = False,
+    ) -> None:
+        super().__init__(what, emr_code=emr_code)
+        self.retry_after = retry_after
+        self.locked = locked
 
 
 Reason = Literal[

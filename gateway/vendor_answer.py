@@ -5,18 +5,14 @@ The texts name a status or a class and nothing more: URLs, bodies and headers ho
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
 
-from gateway.clock import now
 from gateway.port import EmrError, MaybeDone, NotSent, Reason, Refused, Throttled
 from gateway.transport import NOT_SENT
+from gateway.vendor_limits import retry_after
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -41,6 +37,10 @@ _REASONS: dict[int, Reason] = {
 }  # fmt: skip
 
 
+UNREACHED = frozenset({502, 503, 504})
+"""Answers of something before an EMR that does not answer itself."""
+
+
 class Senseless(MaybeDone):
     """The answer is there but makes no sense: asking again would bring the same."""
 
@@ -55,6 +55,17 @@ def failure(error: Exception, *, maybe_done: bool) -> EmrError:
         return NotSent(f"not sent ({type(error).__name__})")
     timed_out = isinstance(error, (TimeoutError, httpx.TimeoutException))
     return MaybeDone(f"no answer ({type(error).__name__})", timed_out=timed_out)
+
+
+def is_silence(error: Exception) -> bool:
+    """Is it the peer's doing that there is no answer? Not our own pool's, nor of a request that can't be sent.
+
+    An account without a token gets no answer either.
+    """
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500
+    own = (httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+    return isinstance(error, (httpx.TransportError, OSError, NotSent)) and not isinstance(error, own)
 
 
 def refusal(response: httpx.Response, problem: Callable[[httpx.Response], EmrError | None] | None) -> EmrError:
@@ -81,34 +92,6 @@ def sense(parse: Callable[[A], T], answer: A) -> T:
         raise Senseless(f"its answer made no sense ({type(error).__name__}{_place(error)})") from None
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds to wait (never negative): `Retry-After` as seconds or as a date, else `X-RateLimit-Reset`."""
-    wanted = response.headers.get("Retry-After", "").strip()
-    if _NUMBER.fullmatch(wanted):
-        return float(wanted)
-    if wanted:
-        return _until(wanted)
-    reset = response.headers.get("X-RateLimit-Reset", "").strip()
-    if not _NUMBER.fullmatch(reset):
-        return None
-    # Some send the seconds left instead of the epoch second: nobody's epoch is 1970 to 2001.
-    seconds = float(reset)
-    return max(0.0, seconds - now().timestamp()) if seconds > 1e9 else seconds
-
-
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
-
-
-def _until(date: str) -> float | None:
-    try:
-        when = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    aware = when if when.tzinfo else when.replace(tzinfo=UTC)
-    seconds = (aware - now()).total_seconds()
-    return max(0.0, math.ceil(seconds))
-
-
 def _own_words(
     response: httpx.Response, problem: Callable[[httpx.Response], EmrError | None] | None
 ) -> EmrError | None:
@@ -126,7 +109,7 @@ def _by_status(response: httpx.Response) -> EmrError:
     if status in _REASONS:
         return Refused(_REASONS[status], said)
     if status in {423, 429}:
-        return Throttled(said, retry_after=retry_after(response))
+        return Throttled(said, retry_after=retry_after(response), locked=status == 423)
     if 300 <= status < 400:
         return Senseless(f"{said}, and redirects are not followed")
     return MaybeDone(said)

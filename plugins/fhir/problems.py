@@ -73,7 +73,7 @@ def problem(response: httpx.Response) -> EmrError | None:
     if status not in BY_STATUS:
         return None
     if code in LATER:
-        return Throttled("busy", emr_code=code)
+        return Throttled("busy", emr_code=code, locked=code == "lock-error")
     reason: Any = BY_CODE[code] if code in TELLING.get(status, ()) else BY_STATUS[status]
     if status == 412 and reason == "stale" and not CONDITIONS & response.request.headers.keys():
         reason = "invalid"  # it wants a condition, and there was none that could be stale
@@ -146,7 +146,7 @@ def body_of(response: httpx.Response) -> object:
 
 def _from_code(code: str | None) -> EmrError:
     if code in LATER:
-        return Throttled("busy", emr_code=code)
+        return Throttled("busy", emr_code=code, locked=code == "lock-error")
     reason: Any = BY_CODE.get(code or "")
     if reason is None:
         return MaybeDone("answered with an error", emr_code=code)
