@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Union, get_args, get_origin
 
@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from gateway.clients_file import OF_ACCOUNTS, WRITTEN_OUT, AccountSettings, is_reference
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.editions import Edition
+from gateway.manners import Manners
 from gateway.network import lives_here
 from gateway.port import Account, BadAccount, Emr, Vendor
 from gateway.registry import PluginError, Registry
@@ -39,6 +40,8 @@ class OpenAccount:
     edition: Edition
     emr: Emr
     """The port; its capabilities bear the account's own `slot_check` and `notify`."""
+    door: Door
+    """Leads to the EMR; its manners are shared by accounts that are one for the EMR."""
 
 
 def plugins_of(settings: Settings) -> frozenset[str]:
@@ -49,12 +52,13 @@ def plugins_of(settings: Settings) -> frozenset[str]:
 def open_accounts(settings: Settings, registry: Registry, route: Route) -> Mapping[tuple[str, str], OpenAccount]:
     """Every account by client and key. Raises ConfigError with all mistakes of all accounts."""
     opened: dict[tuple[str, str], OpenAccount] = {}
+    known: dict[Hashable, Manners] = {}
     found: dict[str, None] = {}
     told: set[str] = set()
     for client in settings.clients:
         for account in client.emrs:
             try:
-                opened[client.id, account.key] = _opened(client.id, account, registry, route)
+                opened[client.id, account.key] = _opened(client.id, account, registry, route, known)
             except ConfigError as error:
                 found |= dict.fromkeys(error.args)
             except PluginError as error:
@@ -67,11 +71,23 @@ def open_accounts(settings: Settings, registry: Registry, route: Route) -> Mappi
     return opened
 
 
-def _opened(client_id: str, account: AccountSettings, registry: Registry, route: Route) -> OpenAccount:
+def _opened(
+    client_id: str,
+    account: AccountSettings,
+    registry: Registry,
+    route: Route,
+    known: dict[Hashable, Manners],
+) -> OpenAccount:
     vendor = registry.vendor(account.plugin)
-    emr = _emr(account, vendor, registry, route)
+    settings = _validated(account, vendor.settings)
+    if account.way != DIRECT and lives_here(vendor, settings):
+        raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
+    door = Door(route(vendor, settings, account.way), name=f"EMR {account.key} of client {client_id}")
+    emr = _emr(account, vendor, registry, settings, door)
     slot_check = account.slot_check or emr.capabilities.slot_check
     emr.capabilities = replace(emr.capabilities, slot_check=slot_check, notify=account.notify)
+    door.manners = known.setdefault(_one_for_its_emr(account.plugin, emr, settings), door.manners)
+    door.manners.pace.declare(emr.capabilities)
     edition = vendor.edition(emr.edition)
     assert edition is not None
     return OpenAccount(
@@ -81,16 +97,13 @@ def _opened(client_id: str, account: AccountSettings, registry: Registry, route:
         name=account.name or vendor.name,
         edition=edition,
         emr=emr,
+        door=door,
     )
 
 
-def _emr(account: AccountSettings, vendor: Vendor, registry: Registry, route: Route) -> Emr:
-    settings = _validated(account, vendor.settings)
-    if account.way != DIRECT and lives_here(vendor, settings):
-        raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
+def _emr(account: AccountSettings, vendor: Vendor, registry: Registry, settings: BaseModel, door: Door) -> Emr:
     # Before it is opened, so that a plugin meets no code that it does not know.
     _none_of(_unknown_reason(account, vendor.capabilities), account)
-    door = Door(route(vendor, settings, account.way), concurrency=vendor.capabilities.concurrency)
     try:
         emr = registry.open(Account(account.key, settings, door, account.notify, account.cancel_reason), account.plugin)
     except BadAccount as error:
@@ -124,6 +137,23 @@ def _unknown_reason(account: AccountSettings, can: Capabilities) -> Iterator[str
         yield f"cancel_reason: plugin {account.plugin} can't give a cancellation a code; leave it out"
     elif account.cancel_reason not in can.cancel_reasons:
         yield f"cancel_reason should be {' or '.join(sorted(can.cancel_reasons))} with plugin {account.plugin}"
+
+
+def _one_for_its_emr(plugin: str, emr: Emr, settings: BaseModel) -> Hashable:
+    """What an EMR can tell its callers apart by: quotas are counted, and circuits opened, by where and as whom."""
+    return plugin, emr.tenant, frozenset(secrets_in(settings))
+
+
+def secrets_in(value: object) -> Iterator[str | bytes]:
+    """What a plugin's validated settings hold of them."""
+    if isinstance(value, (SecretStr, SecretBytes)):
+        yield value.get_secret_value()
+    elif isinstance(value, (BaseModel, Mapping)):
+        for _, inner in value.items() if isinstance(value, Mapping) else value:
+            yield from secrets_in(inner)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for inner in value:
+            yield from secrets_in(inner)
 
 
 def _validated(account: AccountSettings, model: type[BaseModel]) -> BaseModel:

@@ -1,15 +1,22 @@
-"""What is counted: commands, by how they ended or that they did not, and the calls that they cost.
+"""What is counted: commands, by how they ended or that they did not, the calls that they cost, and EMR accounts by how
+they stand.
 
-No label names a patient or an appointment.
+No label names a patient, an appointment or a client.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Mapping
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from gateway.accounts import OpenAccount
 from gateway.ledger import State
+from gateway.manners import Standing
 from gateway.vendor_http import Meter
 
 
@@ -37,3 +44,20 @@ class Metrics:
     def spent(self, meter: Meter) -> None:
         self._calls.labels("read").inc(meter.reads)
         self._calls.labels("write").inc(meter.writes)
+
+
+class Standings(Collector):
+    """How the EMR accounts stand at the moment at which it is asked."""
+
+    def __init__(self, accounts: Iterable[OpenAccount]) -> None:
+        self._accounts = list(accounts)
+
+    def collect(self) -> Iterator[Metric]:
+        found = Tally((account.plugin, account.door.manners.standing) for account in self._accounts)
+        gauge = GaugeMetricFamily(
+            "gateway_emr_accounts", "EMR accounts, by whether their EMR is called.", labels=("plugin", "standing")
+        )
+        for plugin in sorted({account.plugin for account in self._accounts}):
+            for standing in get_args(Standing):
+                gauge.add_metric((plugin, standing), found[plugin, standing])
+        yield gauge

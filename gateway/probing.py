@@ -29,6 +29,7 @@ async def probe(account: OpenAccount) -> None:
     if more := ", ".join(beyond(found, edition.capabilities)):
         raise PluginError(f"plugin {account.plugin}: a probe finds more than the edition {edition.name} claims: {more}")
     emr.capabilities = replace(found, slot_check=configured.slot_check, notify=configured.notify)
+    account.door.manners.pace.declare(emr.capabilities)
 
 
 def reason(error: EmrError) -> str:

@@ -24,7 +24,7 @@ from gateway.identifiers import appointment_id, emr_id
 from gateway.keys import Keys
 from gateway.ledger import CommandRow, Ledger, LedgerDown
 from gateway.locks import CriticalSections
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, Standings
 from gateway.reading import Reading
 from gateway.repair import Repair
 from gateway.restoring import Accounts
@@ -59,7 +59,9 @@ class Service:
         self._ledger, self._key_ttl, self._drain_s = ledger, key_ttl, drain_s
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
-        self._metrics = Metrics(metrics or CollectorRegistry())
+        registry = metrics or CollectorRegistry()
+        registry.register(Standings(accounts.values()))
+        self._metrics = Metrics(registry)
         ending = Ending(ledger, self._answering, self._metrics)
         self._repair = Repair(accounts, ledger, locks, self._answering, ending)
         self._writing = Writing(

@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -18,11 +16,15 @@ from urllib.parse import unquote
 
 import httpx
 
-from gateway import vendor_answer
+from gateway import vendor_answer, vendor_limits
 from gateway.clock import monotonic
-from gateway.meter import Meter, current_meter, meter
+from gateway.domain.capabilities import Capabilities
+from gateway.errand import Errand, current_errand
+from gateway.manners import Manners
+from gateway.meter import Meter, meter
+from gateway.pacing import TurnedAway
 from gateway.port import EmrError, MaybeDone, NotSent, Refused, Throttled
-from gateway.transport import NOT_SENT
+from gateway.vendor_flight import TOKEN_REQUEST, Flight, Watched, flying
 
 __all__ = ["TOKEN_REQUEST", "Door", "Meter", "VendorHttp", "meter"]
 
@@ -37,98 +39,68 @@ Params = Mapping[str, _Primitive | Sequence[_Primitive]] | list[tuple[str, _Prim
 Parse = Callable[[httpx.Response], T]
 Problem = Callable[[httpx.Response], EmrError | None]
 
-TOKEN_REQUEST = "gateway.token_request"  # noqa: S105 - the name of a mark, not a secret
-"""The request extension that marks a request for a token: it is no call to the EMR and writes nothing there."""
-
-
-# -- one try ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Flight:
-    """One try of one request, as it passes through the auth flow."""
-
-    is_write: bool
-    maybe_done: bool = False
-    """May the EMR have executed it? Not before it was handed to the transport, and not once answered by a 401."""
-
-
-_flight: ContextVar[_Flight] = ContextVar("flight")
-
-
-class _Watched(httpx.AsyncBaseTransport):
-    """Below the auth flow, where a request for a token and the request itself can be told apart."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport, own: Meter | None) -> None:
-        self._inner = inner
-        self._own = own
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if TOKEN_REQUEST in request.extensions:
-            return await self._inner.handle_async_request(request)
-        flight, started, sent = _flight.get(), monotonic(), True
-        flight.maybe_done = True
-        try:
-            response = await self._inner.handle_async_request(request)
-        except NOT_SENT:
-            flight.maybe_done = sent = False
-            raise
-        else:
-            flight.maybe_done = response.status_code != 401
-            return response
-        finally:
-            if sent:
-                self._count(started, is_write=flight.is_write)
-
-    def _count(self, started: float, *, is_write: bool) -> None:
-        ended = monotonic()
-        for counting in (self._own, current_meter()):
-            if counting is not None:
-                counting.add(started, ended, is_write=is_write)
-
 
 @dataclass(frozen=True, slots=True)
 class _Patience:
-    """How often what may be tried again, and how long a "later" (429) is waited for, in seconds."""
+    """How often what may be tried again."""
 
     not_sent: int
     throttled: int
     maybe_done: int
-    longest_wait: float
 
     def allows(self, error: EmrError, tried: int) -> bool:
         match error:
+            case TurnedAway() | vendor_answer.Senseless() | MaybeDone(timed_out=True):
+                return False
             case NotSent():
                 return tried <= self.not_sent
-            case Throttled(retry_after=wait):
-                return tried <= self.throttled and (wait or 0.0) <= self.longest_wait
-            case vendor_answer.Senseless() | MaybeDone(timed_out=True):
-                return False
+            case Throttled():
+                return tried <= self.throttled
             case MaybeDone():
                 return tried <= self.maybe_done
             case _:
                 return False
 
 
-_READ = _Patience(not_sent=2, throttled=2, maybe_done=2, longest_wait=2.0)
-_WRITE = _Patience(not_sent=1, throttled=2, maybe_done=0, longest_wait=5.0)
+def _clock() -> float:
+    return monotonic()
+
+
+async def _nap(seconds: float) -> None:
+    await _sleep(seconds)
+
+
+_READ = _Patience(not_sent=2, throttled=2, maybe_done=2)
+_WRITE = _Patience(not_sent=1, throttled=2, maybe_done=0)
 
 
 # -- the door ---------------------------------------------------------------------------------------------------------
 
 
 class Door:
-    """How one account reaches the network: at most `concurrency` requests at a time, over a transport that it shares.
+    """How one account reaches the network: with good manners, over a transport that it shares.
 
-    The transport belongs to whoever made it; closing the door leaves it open.
+    The transport belongs to whoever made it; closing the door leaves it open. `name` is for the log.
     """
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport, *, concurrency: int = 8, meter: Meter | None = None
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        concurrency: int = 8,
+        meter: Meter | None = None,
+        name: str = "an EMR",
     ) -> None:
         self._transport = transport
         self._meter = meter
-        self._slots = asyncio.Semaphore(concurrency)
+        self.manners = Manners(
+            Capabilities(concurrency=concurrency),
+            name=name,
+            clock=_clock,
+            sleep=_nap,
+        )
+        """Known beforehand is the concurrency; `manners.pace.declare` says more. May be replaced by another account's
+        before the first call: what the EMR takes for one account is called as one."""
         self._clients: list[httpx.AsyncClient] = []
 
     def http(
@@ -147,7 +119,7 @@ class Door:
         `timeout_s` bounds one try, token and body included.
         """
         client = httpx.AsyncClient(
-            transport=_Watched(self._transport, self._meter),
+            transport=Watched(self._transport, self._meter, self._once_more),
             base_url=base_url,
             auth=auth,
             headers=headers,
@@ -157,7 +129,10 @@ class Door:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self._clients.append(client)
-        return VendorHttp(client, self._slots, problem, timeout_s)
+        return VendorHttp(client, self, problem, timeout_s)
+
+    async def _once_more(self) -> None:
+        await self.manners.pace.once_more()
 
     async def aclose(self) -> None:
         """Ends the account's clients: what they are asked to send afterwards is `NotSent`."""
@@ -168,11 +143,9 @@ class Door:
 class VendorHttp:
     """Requests of one account. What escapes is an `EmrError` of the port or a cancellation, nothing else."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, slots: asyncio.Semaphore, problem: Problem | None, timeout_s: float
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, door: Door, problem: Problem | None, timeout_s: float) -> None:
         self._client = client
-        self._slots = slots
+        self._door = door
         self._problem = problem
         self._timeout_s = timeout_s
 
@@ -229,53 +202,74 @@ class VendorHttp:
             raise Refused("invalid", "a value could not be put into a request") from None
 
     async def _carry_out(self, request: httpx.Request, parse: Parse[T], patience: _Patience, *, is_write: bool) -> T:
-        tried, last_start = 0, monotonic() + self._timeout_s
-        async with self._slot():
-            while True:
-                try:
-                    return await self._try(request, parse, is_write=is_write)
-                except EmrError as error:
-                    tried += 1
-                    # Somebody is waiting: all tries together begin within the time of one.
-                    if not patience.allows(error, tried) or monotonic() > last_start:
-                        raise
-                    wait = _wait(error)
-                await _sleep(wait)
+        # Outside of any errand it is as if somebody waited for one try.
+        who = current_errand() or Errand(monotonic() + self._timeout_s)
+        tried = 0
+        while True:
+            try:
+                return await self._try(request, parse, who, is_write=is_write)
+            except EmrError as error:
+                tried += 1
+                if not patience.allows(error, tried) or not self._waits(who, pause := _pause(error)):
+                    raise
+            if pause is not None:
+                await _sleep(pause)
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """One of the account's places. It is kept while waiting to try again: that is the pace the EMR asked for."""
+    def _waits(self, who: Errand, pause: float | None) -> bool:
+        """Is there time for another try, after a pause or whenever the EMR wants?"""
+        if pause is None:
+            return self._door.manners.pace.waits_for(who)
+        now = monotonic()
+        return now + pause <= who.waits(now)
+
+    async def _try(self, request: httpx.Request, parse: Parse[T], who: Errand, *, is_write: bool) -> T:
+        """One turn. A write counts for its errand from here on, unless it certainly was not executed."""
+        manners = self._door.manners
+        flight = await manners.enter(who, is_write=is_write)
+        who.written += is_write
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise NotSent("the account's requests are queueing") from None
-        try:
-            yield
+            return await self._send(request, parse, flight)
+        except EmrError as error:
+            who.written -= is_write and not isinstance(error, MaybeDone)
+            flight.error = error
+            raise
         finally:
-            self._slots.release()
+            manners.leave(flight)
 
-    async def _try(self, request: httpx.Request, parse: Parse[T], *, is_write: bool) -> T:
-        flight = _Flight(is_write)
-        token = _flight.set(flight)
+    async def _send(self, request: httpx.Request, parse: Parse[T], flight: Flight) -> T:
+        bound = self._bound(flight)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._client.send(request)
-        except vendor_answer.BROKEN as error:
+            with flying(flight):
+                async with asyncio.timeout(bound):
+                    response = await self._client.send(request)
+        except (*vendor_answer.BROKEN, EmrError) as error:
+            cut_short = bound < self._timeout_s and isinstance(error, TimeoutError)
+            flight.answered = False if vendor_answer.is_silence(error) and not cut_short else None
+            if isinstance(error, EmrError):  # of the auth flow
+                raise
             raise vendor_answer.failure(error, maybe_done=flight.maybe_done) from None
-        finally:
-            _flight.reset(token)
+        flight.told = vendor_limits.told(response)
+        flight.answered = response.status_code not in vendor_answer.UNREACHED or flight.told.later_s is not None
         if not response.is_success:
             raise vendor_answer.refusal(response, self._problem)
         return vendor_answer.sense(parse, response)
 
+    def _bound(self, flight: Flight) -> float:
+        """Seconds for one try. A read ends with its client's patience; a write that is under way is not cut short."""
+        who, now = current_errand(), monotonic()
+        if who is None or flight.is_write:
+            return self._timeout_s
+        return min(self._timeout_s, who.lasts(now) - now)
 
-def _wait(error: EmrError) -> float:
-    """Seconds to the next try, with some jitter, so that many do not come back as one."""
+
+def _pause(error: EmrError) -> float | None:
+    """Seconds to the next try, with some jitter, so that many do not come back as one; `None`: the pace knows."""
     jitter = random.uniform(0.05, 0.3)  # noqa: S311 - no secret
-    if isinstance(error, Throttled):
+    if not isinstance(error, Throttled):
+        return jitter
+    if error.locked:
         return jitter + (0.7 if error.retry_after is None else error.retry_after)
-    return jitter
+    return None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

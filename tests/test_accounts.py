@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import BaseModel, SecretStr, field_validator
+from pydantic import BaseModel, SecretBytes, SecretStr, field_validator
 
-from gateway.accounts import open_accounts, plain_secrets, plugins_of
+from gateway.accounts import open_accounts, plain_secrets, plugins_of, secrets_in
 from gateway.domain.capabilities import Capabilities
 from gateway.port import BadAccount, Emr, Vendor
 from gateway.probing import probe
@@ -18,7 +18,7 @@ from gateway.registry import PluginError, Registry
 from gateway.settings import Settings, examine, load
 from gateway.toml_files import ConfigError
 from gateway.way import DIRECT, Proxy, Tls
-from tests.config_files import CLIENT, SECRET, placeless, write
+from tests.config_files import CLIENT, HMAC, SECRET, placeless, write
 from tests.test_way import UNSPOKEN
 from tests.tls import AUTHORITY, GATEWAY
 
@@ -71,6 +71,32 @@ def test_an_account_without_a_name_bears_its_plugins(config):
     assert account.emr.capabilities.slot_check == "emr"
 
 
+TWINS = """
+[[clients]]
+id = "{id}"
+secret = "{hmac}"
+[clients.emrs.a]
+plugin = "sandbox"
+settings = {{ clinic = "{clinic}", api_key = "env:{key}" }}
+"""
+
+
+def test_accounts_that_are_one_for_their_emr_are_called_as_one(config):
+    told = [("one", "north", "KEY"), ("two", "north", "KEY"), ("three", "north", "OTHER"), ("four", "south", "KEY")]
+    clients = "".join(TWINS.format(id=id, clinic=clinic, key=key, hmac=HMAC) for id, clinic, key in told)
+    accounts = opened(load({"KEY": "k", "OTHER": "o"}, config=config(clients=clients)))
+    one, two, three, four = (accounts[id, "a"].door for id, _, _ in told)
+    assert one is not two
+    assert one.manners is two.manners
+    assert len({id(door.manners) for door in (one, three, four)}) == 3
+    assert one.manners.name == "EMR a of client one"
+
+
+def test_secrets_are_found_wherever_they_are():
+    settings = Secretive(first="a", nested={"token": "b", "names": ["c"]}, more={"x": {"token": "d"}}, raw=b"e")
+    assert set(secrets_in(settings)) == {"a", "b", "c", "d", b"e"}
+
+
 def test_a_secret_that_is_written_out_is_refused_but_in_a_demonstration(config):
     clients = CLIENT + SANDBOX.replace("env:API_KEY", SECRET)
     place = "clients.toml: client app: emrs.north.settings.api_key"
@@ -103,6 +129,14 @@ def test_mistakes_of_all_accounts_are_said_at_once(config):
 class Nested(BaseModel):
     token: SecretStr
     names: list[SecretStr] = []
+
+
+class Secretive(BaseModel):
+    first: SecretStr
+    nested: Nested
+    more: dict[str, Nested] = {}
+    raw: SecretBytes
+    plain: str = "not one"
 
 
 class Talkative(BaseModel):

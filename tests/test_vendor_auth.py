@@ -216,7 +216,8 @@ async def test_a_write_without_a_token_was_not_sent(login: Login, fail: Any, kin
     assert counted.calls == 0
     login.fails = []
     login.time += 60  # a refusal stands for a while
-    assert await client.write("POST", "a", status) == 200
+    if kind is not Throttled:  # then it is not called for a minute
+        assert await client.write("POST", "a", status) == 200
 
 
 async def test_a_write_refused_for_its_token_and_then_left_without_a_new_one_was_not_done(login: Login):

@@ -101,8 +101,10 @@ class Capabilities:
     """IANA name, where the EMR speaks local time without an offset: the repeated hour can't be said to it."""
     concurrency: int = 8
     """How many calls may be under way at once for one account."""
+    min_interval_s: float = 0.0
+    """The least time from the beginning of one call to that of the next, in seconds. 0: none."""
     quota: int | None = None
-    """Calls known to be allowed per `quota_window_s`; a plan that needs more is refused first."""
+    """Calls known to be allowed per `quota_window_s`; a plan that needs more than are left is refused first."""
     quota_window_s: float = 3600.0
     slot_check: SlotCheck = "emr"
     """Configured per account: ask for free time before, for conflicts after the write, or not at all."""

@@ -35,10 +35,8 @@ PATHS: dict[Reason, str] = {"wrong_code": "body/confirmation/code"}
 def of_read(error: EmrError) -> GatewayError:
     """A read failed: nothing was written."""
     match error:
-        case NotSent():
-            return EmrUnavailable("The EMR could not be reached.", retry_after=5)
-        case Throttled():
-            return EmrUnavailable("The EMR asks to be called later.", retry_after=error.retry_after or 5)
+        case NotSent() | Throttled():
+            return _unavailable(error)
         case MaybeDone(timed_out=True):
             return EmrTimeout("The EMR did not answer a read in time.")
         case Refused(reason="credentials"):
@@ -54,14 +52,21 @@ def of_read(error: EmrError) -> GatewayError:
 def of_write(error: EmrError, path: str | None) -> GatewayError:
     """A write failed, and is known not to stand."""
     match error:
-        case NotSent():
-            return EmrUnavailable("The EMR could not be reached.", retry_after=5)
-        case Throttled():
-            return EmrUnavailable("The EMR asks to be called later.", retry_after=error.retry_after or 5)
+        case NotSent() | Throttled():
+            return _unavailable(error)
         case Refused():
             return _refused(error, path)
         case _:
             return EmrFailed(problems=[_problem("EMR_ERROR", "The EMR failed to carry out a write.", path, error)])
+
+
+def _unavailable(error: NotSent | Throttled) -> EmrUnavailable:
+    details = "The EMR could not be reached."
+    if isinstance(error, Throttled):
+        details = "The EMR asks to be called later."
+    elif error.retry_after is not None:
+        details = "The EMR is not called just now."
+    return EmrUnavailable(details, retry_after=error.retry_after or 5)
 
 
 def _refused(error: Refused, path: str | None) -> GatewayError:

@@ -76,6 +76,7 @@ UNPROVEN = {
     "late_write_s": "that a write can't come any later is known to the vendor only",
     "grid_s": "every case compares times by it",
     "concurrency": "a limit that the gateway keeps",
+    "min_interval_s": "a limit that the gateway keeps",
     "quota": "a limit that the gateway keeps",
     "quota_window_s": "a limit that the gateway keeps",
     "slot_check": "how the account is configured",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import Any
 
 import httpx
 
-from gateway import vendor_http
+from gateway import breaker, vendor_http
 from gateway.port import EmrError, MaybeDone, NotSent, Refused, Throttled
-from gateway.vendor_http import TOKEN_REQUEST
+from gateway.vendor_flight import TOKEN_REQUEST, current_flight
 
 SECRET = "Kanarie Testperson 19000101-0000"  # noqa: S105 - a name that must not be seen again
 """What every broken body says. It must never turn up in the text of an error."""
@@ -157,7 +158,7 @@ FAULTS = (
 
 def is_write(_: httpx.Request) -> bool:
     """Does the account's door send it as a write?"""
-    flight = vendor_http._flight.get(None)
+    flight = current_flight()
     return flight is not None and flight.is_write
 
 
@@ -209,15 +210,17 @@ class Faulty(httpx.AsyncBaseTransport):
 
 @contextmanager
 def without_waiting() -> Iterator[None]:
-    """The door's pauses before it tries again take no time."""
-    kept = vendor_http._sleep
+    """The door's pauses before it tries again take no time, and however often it fails, it tries."""
+    kept = vendor_http._sleep, breaker.FAILURES
 
     async def at_once(_: float) -> None:
         await asyncio.sleep(0)
 
-    # By name: it is a function of that module, which a type checker won't see replaced.
+    # By name: they are a function and a constant of other modules, which a type checker won't see replaced.
     setattr(vendor_http, "_sleep", at_once)  # noqa: B010
+    setattr(breaker, "FAILURES", sys.maxsize)  # noqa: B010
     try:
         yield
     finally:
-        setattr(vendor_http, "_sleep", kept)  # noqa: B010
+        setattr(vendor_http, "_sleep", kept[0])  # noqa: B010
+        setattr(breaker, "FAILURES", kept[1])  # noqa: B010
