@@ -12,6 +12,7 @@ from gateway import clock
 from gateway.answering import Form
 from gateway.domain.errors import Busy
 from gateway.ending import Ending
+from gateway.errand import errand
 from gateway.execute.run import End, Run
 from gateway.execute.stuck import stuck
 from gateway.frames import frames
@@ -59,10 +60,11 @@ class Mending:
     async def _go(self) -> None:
         """Round by round, until it is at an end or patience is."""
         pause = FIRST_PAUSE_S
-        while not await self._round():
-            left_s = self._until - clock.monotonic()
-            await self._rest(min(pause, left_s) if left_s > 0 else pause)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
+        with errand(self._it.left_s, written=1):
+            while not await self._round():
+                left_s = self._until - clock.monotonic()
+                await self._rest(min(pause, left_s) if left_s > 0 else pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
 
     async def hurry(self, wait_s: float) -> None:
         """Try again now. Returns when that has been done, or after `wait_s` seconds."""

@@ -14,13 +14,15 @@ from typing import Any
 
 from gateway import clock
 from gateway.accounts import OpenAccount
+from gateway.affording import afford, command_of
 from gateway.answering import Answering, Form
 from gateway.api import Circumstances, Principal, Reply
 from gateway.domain.commands import Command
-from gateway.domain.errors import Busy, EmrUnavailable, GatewayError, KeyReused, PlanChanged, RequestInProgress
+from gateway.domain.errors import Busy, GatewayError, KeyReused, PlanChanged, RequestInProgress
 from gateway.domain.plan import plan as planned
 from gateway.domain.steps import Plan
 from gateway.ending import Ending
+from gateway.errand import Errand
 from gateway.execute import codec
 from gateway.execute.consult import Consultation
 from gateway.execute.run import End, Run
@@ -174,9 +176,9 @@ class Writing:
 
     async def _command(self, work: Work) -> Reply:
         """From here on the command runs on its own. What is raised, was raised before anything was written."""
-        with meter() as spent:
+        with meter() as spent, command_of(work.account) as who:
             try:
-                answer = await self._carried_out(work)
+                answer = await self._carried_out(work, who)
             except LedgerDown:
                 answer = self._answering.error(store_down(), work.circumstances.standard)
                 self._later(self._refused(work, answer))
@@ -197,13 +199,13 @@ class Writing:
         extra = (("x-command-id", work.id), ("x-emr-calls", str(spent.calls)))
         return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
 
-    async def _carried_out(self, work: Work) -> Answer:
+    async def _carried_out(self, work: Work, who: Errand) -> Answer:
         """Plan and run; once more from the start where the world was another than the plan's."""
         tries_left, held = 1, self._locks.session(self._lock_wait_s)
         try:
             while True:
                 try:
-                    made = await self._planned(work, held)
+                    made = await self._planned(work, held, who)
                 except GatewayError as error:
                     answer = self._answering.error(error, work.circumstances.standard)
                     await self._refused(work, answer)
@@ -231,12 +233,12 @@ class Writing:
             _failed(work, error)
             return self._answering.error(GatewayError("The gateway failed."), work.form.standard), State.RUNNING
 
-    async def _planned(self, work: Work, held: Session | None) -> Plan:
+    async def _planned(self, work: Work, held: Session | None, who: Errand) -> Plan:
         emr = work.account.emr
         command = await with_emr_ids(emr, work.command)
         planning = planned(command, emr.capabilities, self._answering.etag)
         made = await Consultation(emr, self._ledger, held).plan(planning)
-        _within_quota(made, emr.capabilities.quota, emr.capabilities.quota_window_s)
+        afford(work.account, made, who)
         expected = work.circumstances.expected_plan
         if expected is not None and not self._keys.same(expected, self._answering.digest(made)):
             raise PlanChanged("The plan is not the one that x-plan names any more.")
@@ -261,9 +263,9 @@ class Writing:
         await self._ending.write(work.id, work.command.operation, State.REFUSED, answer, release_key=True)
 
     async def dry_run(self, work: Work) -> Reply:
-        with meter() as spent:
+        with meter() as spent, command_of(work.account) as who:
             circumstances = replace(work.circumstances, expected_plan=None)
-            made = await self._planned(replace(work, circumstances=circumstances), None)
+            made = await self._planned(replace(work, circumstances=circumstances), None, who)
         answer = await self._answering.preview(work.account.emr, made, work.form)
         extra = (("x-dry-run", "true"), ("x-plan", self._answering.digest(made)), ("x-emr-calls", str(spent.calls)))
         return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
@@ -293,9 +295,3 @@ def _heard(task: asyncio.Task[Reply]) -> None:
 
 def store_down() -> Busy:
     return Busy("The gateway's own store is down; nothing was written.", retry_after=5)
-
-
-def _within_quota(made: Plan, quota: int | None, window_s: float) -> None:
-    """The writes, with those of their undo, must fit what the EMR is known to allow."""
-    if quota is not None and made.most_writes > quota:
-        raise EmrUnavailable("It takes more calls than the EMR allows.", retry_after=window_s)

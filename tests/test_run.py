@@ -11,6 +11,8 @@ from gateway.domain.plan import plan
 from gateway.execute import codec
 from gateway.execute.run import Run
 from gateway.ledger import LedgerDown, State, StepRow, StepState
+from gateway.pacing import TurnedAway
+from gateway.port import MaybeDone
 from tests.model import CAN, Model, booked, grid, no_etag, span
 from tests.model_emr import Clock, ModelEmr
 
@@ -159,6 +161,42 @@ async def test_a_late_write_is_waited_for_before_it_counts_as_not_done():
     _, _, run, clock = world(LATE, INTENTS["move"], {1: "drop"})
     await run.carry_out()
     assert clock.seconds >= 3.0
+
+
+async def test_a_write_that_waited_for_its_turn_has_all_its_time_to_come_through_late():
+    model, emr, run, clock = world(LATE, INTENTS["move"], {1: "late"})
+
+    async def in_its_turn(step):
+        await clock.sleep(1000)
+        return await ModelEmr.change(emr, step)
+
+    emr.change = in_its_turn
+    assert (await run.carry_out()).state is State.DONE
+    assert model.book["a"].comment == "text"
+
+
+@pytest.mark.parametrize("executed", [True, False])
+async def test_a_look_up_that_is_turned_away_says_nothing_of_the_write(executed):
+    model, emr, run, _ = world(LATE, INTENTS["move"])
+    ask, circuit = emr._ask, {"open": False}
+
+    async def silent(step):
+        if executed:
+            model.write(step)
+        circuit["open"] = True
+        raise MaybeDone(timed_out=True)
+
+    def turned_away(question):
+        if circuit["open"]:
+            raise TurnedAway("the EMR does not answer", retry_after=5)
+        return ask(question)
+
+    emr.change, emr._ask = silent, turned_away
+    for end in [await run.carry_out(), await run.resume(), await run.resume()]:
+        assert (end.state, end.error.code) == (State.REPAIRING, "OUTCOME_UNKNOWN")
+    circuit["open"] = False
+    end = await run.resume()
+    assert end.state is (State.DONE if executed else State.REFUSED)
 
 
 async def test_an_undo_does_not_write_over_what_staff_has_changed_meanwhile():

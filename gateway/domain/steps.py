@@ -130,12 +130,6 @@ class Plan:
     """Chains to be asked for conflicts after the writes, where the EMR never refuses a double booking."""
     bundled: bool = False
 
-    @property
-    def most_writes(self) -> int:
-        """How many it takes if all of it has to be undone again."""
-        undo = sum(len(stage) for stage in self.stages)
-        return undo + (1 if self.bundled else undo)
-
     def steps(self) -> Iterator[tuple[int, Step]]:
         """All steps with their index, in the order of the stages."""
         index = 0

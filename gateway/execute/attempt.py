@@ -60,19 +60,18 @@ class Attempt:
 
     async def send(self, step: Step, path: str | None = None) -> Result:
         """Carry the step out. Never raises: what a plugin raises beyond the port's errors is shown as our fault."""
-        sent_at = self._monotonic()
         answer = await self._answer(self._write(step), step.kind, path)
         match answer:
             case Result():
                 return answer
             case GatewayError():
-                return await self.look_up(step, answer, since=sent_at)
+                # Not since it was to be sent: it may have waited long for its turn.
+                return await self.look_up(step, answer, since=self._monotonic())
             case _:
                 return await self._settled(step, answer, path)
 
     async def send_together(self, steps: Sequence[Step], paths: Sequence[str | None]) -> Sequence[Result]:
         """Carry all of them out by one write. Never raises. An answer is not proof enough: each is read back."""
-        sent_at = self._monotonic()
         # Which of them was refused is not told.
         path = paths[0] if len(set(paths)) == 1 else None
         answer = await self._answer(self._bundle(steps), "bundle", path)
@@ -80,7 +79,7 @@ class Attempt:
             case Result():
                 return [answer] * len(steps)
             case GatewayError():
-                return await self.look_up_together(steps, answer, since=sent_at)
+                return await self.look_up_together(steps, answer, since=self._monotonic())
             case _:
                 sent = zip(steps, answer, paths, strict=True)
                 return await together(*(self._shown(*one) for one in sent))
@@ -90,7 +89,7 @@ class Attempt:
         try:
             return await writing
         except (NotSent, Throttled) as error:
-            return Result("failed", error=of_write(error, path), sent=isinstance(error, Throttled))
+            return Result("failed", error=of_write(error, path), sent=False)
         except Refused as error:
             return Result("failed", error=of_write(error, path), stale=error.reason in ("stale", "not_found"))
         except MaybeDone as error:
