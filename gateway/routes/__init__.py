@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
@@ -20,10 +18,10 @@ from gateway.domain.model import Kind
 from gateway.openapi import document
 from gateway.routes.endpoints import Endpoints
 from gateway.routes.entrance import Entrance, refusals
+from gateway.routes.patience import Endpoint, while_waited_for
 from gateway.routes.public import Count, Public, metrics
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Methods:
@@ -95,10 +93,10 @@ def create_routes(gateway: Gateway, public_url: str, registry: CollectorRegistry
 def _guarded(gateway: Gateway, public_url: str, max_items: int) -> dict[str, Methods]:
     api = Endpoints(gateway, public_url, max_items)
     of_an_emr = {
-        "/appointments": Methods(GET=api.appointments, PATCH=api.patch_many, POST=api.book),
-        "/appointments/{appointment_id}": Methods(GET=api.appointment, PATCH=api.patch_one),
-        "/timeslots": Methods(GET=api.timeslots),
-        **{f"/{kind}": Methods(GET=partial(api.directory, kind=kind)) for kind in Kind},
+        "/appointments": Methods(GET=while_waited_for(api.appointments), PATCH=api.patch_many, POST=api.book),
+        "/appointments/{appointment_id}": Methods(GET=while_waited_for(api.appointment), PATCH=api.patch_one),
+        "/timeslots": Methods(GET=while_waited_for(api.timeslots)),
+        **{f"/{kind}": Methods(GET=while_waited_for(partial(api.directory, kind=kind))) for kind in Kind},
     }
     return {
         "/api/emrs": Methods(GET=api.emrs),
