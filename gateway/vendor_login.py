@@ -119,6 +119,7 @@ class Login(httpx.Auth):
             response = yield request
             if response.status_code != 401 or last:
                 return
+            await response.aread()  # or those who wait for a login would keep the connection that it needs
             if self._held is held:  # else somebody has dropped it already, and this may be its successor
                 self._held = None
 
