@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -39,6 +40,7 @@ KEEPALIVE_S = 4.0
 
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _LARGE_BODY = 1024 * 1024
+_Origin = tuple[str, str, int | None]
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
 
 
@@ -50,8 +52,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 for all accounts; belongs to the event loop in which it sends first.
 
     `max_response_bytes` bounds a body also after decompression; `keepalive_s` is how long an idle connection is kept;
-    `max_connections` bounds the sockets (waiting for one is `PoolTimeout`, hence not sent). A `proxy` that can't be
-    passed is `ProxyError`, hence not sent; what it answers to a plain `http` request passes for the EMR's answer.
+    `max_connections` bounds the sockets to one origin (waiting for one is `PoolTimeout`, hence not sent): EMRs that do
+    not answer use up none of the others'. A `proxy` that can't be passed is `ProxyError`, hence not sent; what it
+    answers to a plain `http` request passes for the EMR's answer.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._keepalive_s = keepalive_s
         self._max_response_bytes = max_response_bytes
         # Our own slots, since aiohttp reports waiting for its pool and connecting by one and the same class.
-        self._slots = asyncio.Semaphore(max_connections)
+        self._slots: defaultdict[_Origin, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(max_connections))
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -77,16 +80,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         headers = _outgoing(request)
         # Read before connecting: a body that fails half-way is then "not sent", and its length is known.
         content = await request.aread()
-        await self._take_slot(request, timeouts)
+        slots = await self._take_slot(request, timeouts)
         try:
             answer = await self._send(request, headers, content, timeouts)
         except BaseException:
-            self._slots.release()
+            slots.release()
             raise
         return httpx.Response(
             answer.status,
             headers=_incoming(answer),
-            stream=_Body(answer, request, self._max_response_bytes, self._slots.release),
+            stream=_Body(answer, request, self._max_response_bytes, slots.release),
             extensions={
                 "http_version": b"HTTP/1.1",
                 "reason_phrase": (answer.reason or "").encode("utf-8", "surrogateescape"),
@@ -99,12 +102,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
 
-    async def _take_slot(self, request: httpx.Request, timeouts: dict[str, float | None]) -> None:
+    async def _take_slot(self, request: httpx.Request, timeouts: dict[str, float | None]) -> asyncio.Semaphore:
+        slots = self._slots[request.url.scheme, request.url.host, request.url.port]
         try:
             async with asyncio.timeout(timeouts.get("pool")):
-                await self._slots.acquire()
+                await slots.acquire()
         except TimeoutError:
             raise httpx.PoolTimeout("no connection became free", request=request) from None
+        return slots
 
     async def _send(
         self,

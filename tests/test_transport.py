@@ -168,6 +168,18 @@ async def test_waiting_for_a_free_connection_is_a_pool_timeout():
         assert (await ask(c, server)).status_code == 200
 
 
+async def test_connections_to_one_place_are_none_that_another_place_lacks():
+    async with loopback() as silent, loopback() as server, client(max_connections=1) as c:
+        silent.faults[0] = "never answers"
+        first = asyncio.create_task(ask(c, silent))
+        while not silent.requests:
+            await settle()
+        answer = await c.get(server.url, timeout=httpx.Timeout(5, pool=0.05))
+        assert answer.status_code == 200
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+
 async def test_a_closed_transport_sends_nothing():
     async with loopback() as server:
         closed = AiohttpTransport()
