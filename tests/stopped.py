@@ -33,9 +33,9 @@ class FailingLedger(MemoryLedger):
 
     down = bugs = 0
 
-    async def advance(self, id, steps, now, lineage=()):
+    async def advance(self, id, steps, now, lineage=(), appointments=()):
         self._fail()
-        await super().advance(id, steps, now, lineage)
+        await super().advance(id, steps, now, lineage, appointments)
 
     async def settle(self, id, state, answer, now, **more):
         if self.bugs:
@@ -63,7 +63,8 @@ class House:
     def __post_init__(self) -> None:
         self.model, self.emr, self.run, _ = world(QUICK, INTENTS[self.intent])
         self.before = seen(self.model)
-        account = OpenAccount(client_id="demo", key="clinic", plugin="model", name="Model", emr=self.emr)
+        told = {"client_id": "demo", "key": "clinic", "plugin": "model", "name": "Model", "edition": None}
+        account = OpenAccount(**told, emr=self.emr)
         self.accounts = {("demo", "clinic"): account}
         self.restart()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from gateway.__main__ import main
 from gateway.attention import control
 from gateway.keys import Keys
 from gateway.ledger.sqlite import SqliteLedger
+from gateway.logs import JsonLines
 from gateway.settings import load
 from gateway.state_dir import claim
 from tests.test_cli import PATIENCE_S, ROOT, line, url
@@ -37,6 +39,9 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PORT", "0")
     monkeypatch.chdir(ROOT)
+    root = logging.getLogger()
+    for ours in [handler for handler in root.handlers if isinstance(handler.formatter, JsonLines)]:
+        root.removeHandler(ours)  # an earlier test has served in this process
     return tmp_path / "state"
 
 
