@@ -19,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+import httpx
+
 from gateway.accounts import OpenAccount
 from gateway.api import Circumstances, Principal
 from gateway.domain.capabilities import Capabilities
@@ -34,6 +36,7 @@ from gateway.locks import CriticalSections, Locks
 from gateway.port import Emr
 from gateway.service import Service
 from gateway.testing.fake import MemoryLedger
+from gateway.vendor_http import Door
 
 CALL_S = 0.05
 MANY = 20
@@ -95,7 +98,15 @@ async def nobody(_id: str | None, _secret: str | None) -> Principal:
 
 def gateway(ledger: Ledger, locks: CriticalSections) -> Service:
     edition = Edition(title="Slow EMR", capabilities=CAN)
-    account = OpenAccount(client_id="bench", key="slow", plugin="slow", name="Slow", edition=edition, emr=SlowEmr())
+    account = OpenAccount(
+        client_id="bench",
+        key="slow",
+        plugin="slow",
+        name="Slow",
+        edition=edition,
+        emr=SlowEmr(),
+        door=Door(httpx.AsyncBaseTransport()),
+    )
     return Service(
         accounts={("bench", "slow"): account},
         authenticate=nobody,
