@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import httpx
 from prometheus_client import CollectorRegistry
 
 from gateway import clock
@@ -20,6 +21,7 @@ from gateway.locks import Locks
 from gateway.metrics import Metrics
 from gateway.repair import Repair
 from gateway.testing import MemoryLedger
+from gateway.vendor_http import Door
 from tests.test_run import INTENTS, LATE, seen, world
 
 QUICK = replace(LATE, late_write_s=0.0)
@@ -64,7 +66,7 @@ class House:
         self.model, self.emr, self.run, _ = world(QUICK, INTENTS[self.intent])
         self.before = seen(self.model)
         told = {"client_id": "demo", "key": "clinic", "plugin": "model", "name": "Model", "edition": None}
-        account = OpenAccount(**told, emr=self.emr)
+        account = OpenAccount(**told, emr=self.emr, door=Door(httpx.AsyncBaseTransport()))
         self.accounts = {("demo", "clinic"): account}
         self.restart()
 
