@@ -10,7 +10,11 @@ IN := $(VENV)/bin/python
 PIP_FLAGS := --quiet --disable-pip-version-check
 BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard bench/*.py)))
 
-.PHONY: run test lint bench live clean
+# How long each account's part of the fault matrix may take, in seconds.
+FAULTS_S ?= 45
+export FAULTS_S
+
+.PHONY: run test faults lint bench live clean
 
 # A demonstration; heeds PORT and STATE_DIR.
 run: $(VENV)/run.stamp
@@ -18,6 +22,10 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(IN) -m pytest -n 2
+
+# The whole of what `make test` tries a slice of, as far as the time goes.
+faults: $(VENV)/dev.stamp
+	$(IN) -m pytest -n 2 -m faults tests/test_fault_matrix.py
 
 lint: $(VENV)/dev.stamp
 	$(IN) -m ruff check .

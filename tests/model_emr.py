@@ -104,6 +104,10 @@ class ModelEmr(Emr):
                 raise MaybeDone
             case "other":
                 return self.model.write(replace(step, comment="another text"))
+            case "mistaken":
+                self.model.write(step)
+                other = next(a for a in self.model.book.values() if a.id != getattr(step, "before", a).id)
+                return Receipt(appointment=other)
             case "nothing":
                 self.model.write(step)
                 return Receipt()

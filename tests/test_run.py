@@ -8,7 +8,9 @@ import pytest
 
 from gateway.domain.commands import Cancel, Command, Reschedule, Update
 from gateway.domain.plan import plan
+from gateway.domain.steps import Create, Receipt
 from gateway.execute import codec
+from gateway.execute.attempt import Attempt
 from gateway.execute.run import Run
 from gateway.ledger import LedgerDown, State, StepRow, StepState
 from gateway.pacing import TurnedAway
@@ -197,6 +199,29 @@ async def test_a_look_up_that_is_turned_away_says_nothing_of_the_write(executed)
     circuit["open"] = False
     end = await run.resume()
     assert end.state is (State.DONE if executed else State.REFUSED)
+
+
+@pytest.mark.parametrize("shape", ["in place", "new id", "no move"])
+@pytest.mark.parametrize("intent", ["move", "bulk cancel", "reschedule, creating"])
+async def test_an_answer_about_another_appointment_is_not_believed(shape, intent):
+    model, _, run, _ = world(SHAPES[shape], INTENTS[intent], {1: "mistaken"})
+    reference, _, straight, _ = world(SHAPES[shape], INTENTS[intent])
+    await straight.carry_out()
+    assert (await run.carry_out()).state is State.DONE
+    assert seen(model) == seen(reference)
+
+
+async def test_what_somebody_else_booked_is_never_taken_for_our_own():
+    """Or an undo would cancel theirs."""
+    model, emr, _, clock = world(LATE, INTENTS["move"])
+
+    async def shows_anothers(_):
+        return Receipt(appointment=model.book["b"])
+
+    emr.create = shows_anothers
+    step = Create(chain="new/0", span=span(120, 150), patient_id="p9", resource_id="r2", marker="m")
+    ended = await Attempt(emr, sleep=clock.sleep, monotonic=clock.monotonic).send(step)
+    assert (ended.state, ended.receipt.appointment, ended.error.code) == ("failed", None, "EMR_ERROR")
 
 
 async def test_an_undo_does_not_write_over_what_staff_has_changed_meanwhile():

@@ -14,9 +14,10 @@ from starlette.applications import Starlette
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.errors import GatewayError
 from gateway.plugin import Emr, EmrError
-from gateway.testing import FAULTS, EmrContract, Practice, World, case
+from gateway.testing import EmrContract, Practice, World, case
 from gateway.testing.cases.failing import reads, writes
 from gateway.testing.claims import CLAIMS, UNPROVEN, cases_of
+from gateway.testing.faults import CORE
 from tests.liars import LIARS, Liar
 from tests.lying import bend
 from tests.plugins.fhir.test_contract import fhir_world, probed_world
@@ -61,7 +62,7 @@ async def keeps(world: World, name: str, **more: object) -> None:
     [pytest.param(liar, name, id=f"{what}: {name}") for what, liar in LIARS.items() for name in liar.caught_by.split()],
 )
 async def test_a_liar_is_found_out(app: Starlette, liar: Liar, name: str):
-    breaks = [{"fault": fault} for fault in FAULTS] if name.startswith("a_write_that_breaks") else [{}]
+    breaks = [{"fault": fault} for fault in CORE] if name.startswith("a_write_that_breaks") else [{}]
     found_out = False
     for more in breaks:
         async with world_of(app, liar.personality) as world:
@@ -156,7 +157,7 @@ async def test_an_error_that_was_raised_from_itself_is_an_error_like_any(app):
             bend(emr, "change", circular)
             return emr
 
-        fault = next(f for f in FAULTS if f.name == "401")
+        fault = next(f for f in CORE if f.name == "401")
         await keeps(
             replace(world, open_over=opened), "a_write_that_breaks_says_what_may_have_become_of_it", fault=fault
         )

@@ -67,8 +67,10 @@ def deviations(step: Step, now: Appointment, can: Capabilities) -> tuple[str, ..
             fine = step.comment is None or same_text(step.comment, now.comment, can)
             return () if fine and now.status is Status.CANCELLED else ("comment" if not fine else "status",)
         case Confirm():
-            wanted_status = Status.CANCELLED if step.before.confirms is not None else Status.BOOKED
-            return () if now.status is wanted_status else ("status",)
+            if step.before.confirms is not None:
+                return () if now.status is Status.CANCELLED else ("status",)
+            # Some EMRs book first and ask the patient afterwards: then only the flag tells.
+            return () if now.status is Status.BOOKED and now.confirmed is not False else ("status",)
         case _:
             return ()
 

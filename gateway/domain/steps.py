@@ -153,6 +153,11 @@ def revoked(appointment: Appointment) -> bool:
     return appointment.status is Status.CANCELLED
 
 
+def makes_new(step: Step) -> bool:
+    """What it writes gets an id that only the EMR knows."""
+    return isinstance(step, Create) or (isinstance(step, Change) and step.new_id)
+
+
 def waits_for_code(step: Step) -> bool:
     """A cancellation that changes nothing before the patient has said a code: that the appointment is as it was does
     not show whether the EMR has taken it."""

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from gateway.domain.availability import holds_time
 from gateway.domain.compare import deviations
-from gateway.domain.errors import Conflict, EmrDeviation, GatewayError, OutcomeUnknown, Problem
+from gateway.domain.errors import Conflict, EmrDeviation, EmrFailed, GatewayError, OutcomeUnknown, Problem
 from gateway.domain.model import Appointment, Status
 from gateway.domain.questions import ReadCalendar
 from gateway.domain.steps import (
@@ -21,6 +21,7 @@ from gateway.domain.steps import (
     MarkSlot,
     Receipt,
     Step,
+    makes_new,
     waits_for_code,
 )
 from gateway.execute.failures import changed_meanwhile, not_carried_out, of_write, path_of, taken, unknown
@@ -67,8 +68,11 @@ class Attempt:
             case GatewayError():
                 # Not since it was to be sent: it may have waited long for its turn.
                 return await self.look_up(step, answer, since=self._monotonic())
-            case _:
+            case _ if self._is_believed(step, answer):
                 return await self._settled(step, answer, path)
+            case _:
+                failure = Problem("EMR_ERROR", "The EMR answered a write with something else than was written.", path)
+                return await self.look_up(step, EmrFailed(problems=[failure]), since=self._monotonic())
 
     async def send_together(self, steps: Sequence[Step], paths: Sequence[str | None]) -> Sequence[Result]:
         """Carry all of them out by one write. Never raises. An answer is not proof enough: each is read back."""
@@ -132,6 +136,17 @@ class Attempt:
             return False
 
     # -- an answer came -------------------------------------------------------------------------------------------
+
+    def _is_believed(self, step: Step, receipt: Receipt) -> bool:
+        """Is the answer about what was written? Of what is new, only that it is as asked for shows whose it is."""
+        if isinstance(step, MarkSlot):
+            return receipt.slot is None or receipt.slot.id == step.slot.id
+        now = receipt.appointment
+        if now is None or isinstance(step, Discard):
+            return True
+        if makes_new(step):
+            return not deviations(step, now, self._emr.capabilities)
+        return not isinstance(step, Create) and step.before.id in (now.id, now.confirms)
 
     async def _settled(self, step: Step, receipt: Receipt, path: str | None) -> Result:
         if isinstance(step, Discard | MarkSlot):
@@ -220,11 +235,11 @@ class Attempt:
         if isinstance(step, Discard):
             return Result("done") if now is None else Result("failed", error=failure)
         if now is None:
-            gone = not isinstance(step, Create) and not (isinstance(step, Change) and step.new_id)
+            gone = not makes_new(step)
             return Result("left", error=changed_meanwhile()) if gone else Result("failed", error=failure)
         if not deviations(step, now, self._emr.capabilities):
             return Result("done", Receipt(appointment=now))
-        if isinstance(step, Create) or (isinstance(step, Change) and step.new_id):
+        if makes_new(step):
             # It was made by this very step, and something else was stored in it.
             return self._compared(step, now, None)
         if _as_before(step, now):

@@ -64,7 +64,9 @@ def _cutting(request: httpx.Request, truth: bytes) -> httpx.Response:
     return httpx.Response(200, headers={"content-type": "application/json"}, content=cut, request=request)
 
 
-def _bending(bend: Callable[[Any], Any]) -> Break:
+def bending(name: str, bend: Callable[[Any], Any]) -> Fault:
+    """The true answer, with something done to its JSON."""
+
     def breaks(request: httpx.Request, truth: bytes) -> httpx.Response:
         try:
             bent = bend(json.loads(truth))
@@ -72,7 +74,7 @@ def _bending(bend: Callable[[Any], Any]) -> Break:
             bent = 7
         return httpx.Response(200, json=bent, request=request)
 
-    return breaks
+    return Fault(name, breaks, EmrError, reaches=True, senseless=True, bent=True)
 
 
 def _numbers_for_texts(value: Any) -> Any:
@@ -122,13 +124,11 @@ OWN_ERRORS = {
 }
 """How vendors tell of an error under a 200."""
 
-FAULTS = (
+CORE = (
     Fault("connection refused", _raising(httpx.ConnectError), NotSent),
     Fault("timeout, never arrived", _raising(httpx.ReadTimeout), MaybeDone),
     Fault("timeout, carried out", _raising(httpx.ReadTimeout), MaybeDone, reaches=True),
     Fault("dropped, carried out", _raising(httpx.RemoteProtocolError), MaybeDone, reaches=True),
-    Fault("103 and no more", _answering(103, ""), MaybeDone),
-    Fault("307 to elsewhere", _answering(307, location="https://elsewhere.test/"), MaybeDone),
     Fault("401", _answering(401), Refused),
     Fault("429", _answering(429, retry_after="1"), Throttled),
     Fault("400 with a page", _answering(400), Refused),
@@ -136,6 +136,13 @@ FAULTS = (
     Fault("502 with a page", _answering(502), MaybeDone, reaches=True),
     Fault("200 with a page", _answering(200), MaybeDone, reaches=True, senseless=True),
     Fault("200 with {}", _telling({}), MaybeDone, reaches=True, senseless=True),
+)
+"""What the contract tries on every method."""
+
+FAULTS = (
+    *CORE,
+    Fault("103 and no more", _answering(103, ""), MaybeDone),
+    Fault("307 to elsewhere", _answering(307, location="https://elsewhere.test/"), MaybeDone),
     Fault("200 with nothing", _answering(200, ""), MaybeDone, reaches=True, senseless=True),
     Fault("204", _answering(204, ""), MaybeDone, reaches=True, senseless=True),
     Fault("200 cut short", _cutting, MaybeDone, reaches=True, senseless=True),
@@ -143,7 +150,7 @@ FAULTS = (
     Fault("200, very long", _telling({"message": SECRET * (_LONG // len(SECRET))}), MaybeDone, True, True),
     *(Fault(f"200 with {name} in it", _telling(body), EmrError) for name, body in OWN_ERRORS.items()),
     *(
-        Fault(f"200, {bend.__name__.strip('_').replace('_', ' ')}", _bending(bend), EmrError, True, True, True)
+        bending(f"200, {bend.__name__.strip('_').replace('_', ' ')}", bend)
         for bend in (
             _numbers_for_texts,
             _texts_for_numbers,
@@ -154,6 +161,7 @@ FAULTS = (
         )
     ),
 )
+"""All of them, for the matrix."""
 
 
 def is_write(_: httpx.Request) -> bool:
@@ -200,6 +208,10 @@ class Faulty(httpx.AsyncBaseTransport):
             return await self._inner.handle_async_request(request)
         self.broken += 1
         return self._fault.breaks(request, await self._carried_out(request) if self._fault.reaches else b"")
+
+    def mend(self) -> None:
+        """From now on nothing is broken."""
+        self._times = self.broken
 
     async def _carried_out(self, request: httpx.Request) -> bytes:
         answer = await self._inner.handle_async_request(request)

@@ -19,6 +19,7 @@ from gateway.plugin import (
     Create,
     Discard,
     Emr,
+    EmrError,
     Entry,
     FindFreeTime,
     FreeTime,
@@ -96,7 +97,8 @@ class GnuHealthEmr(Emr):
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         ids = {"healthprof": wanted.resource_id, "patient": wanted.patient_id, "institution": wanted.care_unit_id}
-        return [a for a in await self._during(wanted.span, ids) if isinstance(a, Appointment)]
+        listed = await self._during(wanted.span, ids)
+        return [a for a in listed if isinstance(a, Appointment) and _is_wanted(a, wanted)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         listed = await self._during(wanted.span, {"healthprof": wanted.resource_id})
@@ -186,10 +188,17 @@ class GnuHealthEmr(Emr):
             if await self._free_record(slot) is not None:
                 raise Refused("stale")
             await self._create(words.free_record(slot))
+            return Receipt(slot=await self._made(slot))
+
+    async def _made(self, slot: Slot) -> Slot:
+        """Whatever becomes of this read: the record was made."""
+        try:
             made = await self._free_record(slot)
+        except EmrError as error:
+            raise MaybeDone("a free record was made, and could not be read") from error
         if made is None:
             raise MaybeDone("a free record was made, and is not there")
-        return Receipt(slot=made)
+        return made
 
     # -- records -----------------------------------------------------------------------------------------------
 
@@ -263,6 +272,14 @@ class GnuHealthEmr(Emr):
 
     async def _write(self, parse: Callable[[httpx.Response], T], method: str, *params: Any) -> T:
         return await self._http.write("POST", "/", parse, json=rpc.call(f"model.{APPOINTMENT}.{method}", *params))
+
+
+def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
+    return (
+        wanted.resource_id in (None, one.resource_id)
+        and wanted.patient_id in (None, one.patient_id)
+        and wanted.care_unit_id in (None, one.care_unit_id)
+    )
 
 
 def _equal(values: Mapping[str, Any]) -> Domain:

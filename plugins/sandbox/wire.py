@@ -85,6 +85,12 @@ def appointments(response: httpx.Response) -> list[Appointment]:
     return [appointment(view) for view in response.json()["bookings"]]
 
 
+def is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
+    """What was listed is looked at again: the question may have reached too far."""
+    by = wanted.resource_id in (None, one.resource_id) and wanted.patient_id in (None, one.patient_id)
+    return by and one.span.overlaps(wanted.span)
+
+
 def receipt(response: httpx.Response) -> Receipt:
     """What a write's answer proves: a booking or request; nothing, where it is empty or only a ticket."""
     if not response.content:
@@ -93,11 +99,11 @@ def receipt(response: httpx.Response) -> Receipt:
     return Receipt() if "ticket" in body else Receipt(appointment=appointment(body))
 
 
-def slot(view: Json, service_id: str | None = None) -> Slot:
-    """A stretch of free time. A start without an end ends where it begins."""
+def slot(view: Json, service_id: str | None = None, *, ends: str = "ends") -> Slot:
+    """A stretch of free time. A start without an end `ends` where it begins."""
     return Slot(
         start=instant(view["begins"]),
-        end=instant(view.get("ends", view["begins"])),
+        end=instant(view[ends]),
         resource_id=view["with"],
         healthcare_service_id=service_id,
         care_unit_id=view["place"],
@@ -121,12 +127,12 @@ def free_time(response: httpx.Response, wanted: FindFreeTime) -> FreeTime:
     body, service = response.json(), wanted.healthcare_service_id
     if "windows" in body:
         windows = (_cut(slot(view, service), wanted.span) for view in body["windows"])
-        return FreeTime("windows", tuple(w for w in windows if w.span.key[0] < w.span.key[1]))
+        return FreeTime("windows", tuple(w for w in windows if w.span.key[0] < w.span.key[1] and _is_there(w, wanted)))
     return _within(wanted, FreeTime("slots", tuple(slot(view, service) for view in body["slots"])))
 
 
 def starts(response: httpx.Response, wanted: FindFreeTime) -> list[Slot]:
-    return [slot(view, wanted.healthcare_service_id) for view in response.json()["starts"]]
+    return [slot(view, wanted.healthcare_service_id, ends="begins") for view in response.json()["starts"]]
 
 
 def from_starts(found: Sequence[Slot], lengths: Mapping[str, timedelta], wanted: FindFreeTime) -> FreeTime:
@@ -155,7 +161,11 @@ def instant(wall: str) -> datetime:
 
 
 def _within(wanted: FindFreeTime, free: FreeTime) -> FreeTime:
-    return replace(free, slots=tuple(s for s in free.slots if wanted.span.contains(s.span)))
+    return replace(free, slots=tuple(s for s in free.slots if wanted.span.contains(s.span) and _is_there(s, wanted)))
+
+
+def _is_there(one: Slot, wanted: FindFreeTime) -> bool:
+    return wanted.resource_id in (None, one.resource_id)
 
 
 def _cut(window: Slot, span: Span) -> Slot:

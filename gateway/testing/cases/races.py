@@ -17,13 +17,13 @@ from gateway.execute.run import Run
 from gateway.port import MaybeDone
 from gateway.testing.cases.refused import refusal, refused
 from gateway.testing.claims import case, moves, reassigns
-from gateway.testing.faults import FAULTS, Faulty, is_write
+from gateway.testing.faults import CORE, Faulty, is_write
 from gateway.testing.practice import Practice
 
 T = TypeVar("T")
 STATES: tuple[Literal["busy", "free"], ...] = ("busy", "free")
 EIGHT = 8
-LOST = next(fault for fault in FAULTS if fault.name == "dropped, carried out")
+LOST = next(fault for fault in CORE if fault.name == "dropped, carried out")
 
 
 class RaceCases:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +16,7 @@ import pytest
 from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
 from gateway.testing import EmrContract, World
+from gateway.testing.matrix import Opens, plainly
 from plugins.fhir import Settings, emr_open, emr_vendor
 from tests.plugins.fhir.fake import FakeFhir
 from tests.plugins.fhir.samples import BEYOND, ZONE, appointment, clinic, participants, slot
@@ -89,6 +94,26 @@ def fhir_world(**odd: object) -> World:
     )
 
 
+@asynccontextmanager
+async def worlds(_: Path) -> AsyncIterator[Mapping[str, Opens]]:
+    yield {
+        "TestFhir": plainly(fhir_world),
+        "TestServerThatSays409ToOldVersions": plainly(partial(fhir_world, **SAYS_409)),
+        "TestServerWithTransactions": _probed,
+        "TestServerThatHeedsNoVersions": plainly(partial(fhir_world, **HEEDS_NO_VERSIONS)),
+        "TestServerThatKeepsItsSlots": plainly(partial(fhir_world, keeps_slots=True)),
+    }
+
+
+@asynccontextmanager
+async def _probed() -> AsyncIterator[World]:
+    yield await probed_world(transactions="whole")
+
+
+SAYS_409 = {"stale": 409}
+HEEDS_NO_VERSIONS = {"honours_if_match": False, "chains": "empty", "includes": False, "links": False}
+
+
 class TestFhir(EmrContract):
     @pytest.fixture
     async def world(self) -> World:
@@ -100,7 +125,7 @@ class TestServerThatSays409ToOldVersions(EmrContract):
 
     @pytest.fixture
     async def world(self) -> World:
-        return fhir_world(stale=409)
+        return fhir_world(**SAYS_409)
 
 
 class TestServerWithTransactions(EmrContract):
@@ -114,7 +139,7 @@ class TestServerThatHeedsNoVersions(EmrContract):
 
     @pytest.fixture
     async def world(self) -> World:
-        return fhir_world(honours_if_match=False, chains="empty", includes=False, links=False)
+        return fhir_world(**HEEDS_NO_VERSIONS)
 
 
 class TestServerThatKeepsItsSlots(EmrContract):

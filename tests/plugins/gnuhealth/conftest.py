@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -32,16 +34,23 @@ def opened(
     return emr_open(Account("clinic", Settings.model_validate(told), door, cancel_reason=cancel_reason))
 
 
-@pytest.fixture
-def practice(monkeypatch: pytest.MonkeyPatch) -> Practice:
+@contextmanager
+def practising() -> Iterator[Practice]:
     """Its clock goes on while the account waits, and nobody waits in truth."""
     practice = Practice()
 
     async def wait(seconds: float) -> None:
         practice.fake.now += timedelta(seconds=seconds)
 
-    monkeypatch.setattr(port, "_sleep", wait)
-    return practice
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(port, "_sleep", wait)
+        yield practice
+
+
+@pytest.fixture
+def practice() -> Iterator[Practice]:
+    with practising() as practice:
+        yield practice
 
 
 @pytest.fixture

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 from gateway.in_process import InProcessTransport
 from gateway.testing import EmrContract, World
+from gateway.testing.matrix import Opens
 from plugins.gnuhealth import emr_vendor
-from tests.plugins.gnuhealth.conftest import opened
+from tests.plugins.gnuhealth.conftest import opened, practising
 from tests.plugins.gnuhealth.samples import BEYOND, HALF_HOUR, Practice, at, half_hour
 
 
@@ -27,6 +33,20 @@ def world_of(practice: Practice) -> World:
         open_over=lambda broken: opened(practice, broken),
         beyond_clock_change=half_hour(BEYOND),
     )
+
+
+@asynccontextmanager
+async def worlds(_: Path) -> AsyncIterator[Mapping[str, Opens]]:
+    @asynccontextmanager
+    async def opened_world(*, coarse: bool) -> AsyncIterator[World]:
+        with practising() as practice:
+            practice.fake.coarse = coarse
+            yield world_of(practice)
+
+    yield {
+        "TestOnPostgresql": partial(opened_world, coarse=False),
+        "TestOnSqlite": partial(opened_world, coarse=True),
+    }
 
 
 class TestOnPostgresql(EmrContract):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
 from gateway.testing import CodeService, EmrContract, World
+from gateway.testing.matrix import Opens
 from plugins.sandbox import Settings, build_app, emr_open, emr_vendor
 from tests.plugins.sandbox.asking import ALL
 
@@ -59,6 +61,13 @@ def sandbox_app(folder: Path) -> Iterator[Starlette]:
 
 
 @asynccontextmanager
+async def worlds(folder: Path) -> AsyncIterator[Mapping[str, Opens]]:
+    app = build_app(folder, settle_s=0.005, now=lambda: TODAY)
+    async with app.router.lifespan_context(app):
+        yield {_named(personality): partial(sandbox_world, app, personality) for personality in ALL}
+
+
+@asynccontextmanager
 async def sandbox_world(app: Starlette, personality: str) -> AsyncIterator[World]:
     """Two clinics of the same personality that nobody has seen before."""
     transport, here, there = InProcessTransport(app), f"north-{uuid4().hex}", f"south-{uuid4().hex}"
@@ -97,9 +106,12 @@ class SandboxContract(EmrContract):
             yield world
 
 
+def _named(personality: str) -> str:
+    return "Test" + "".join(part.title() for part in personality.split("-"))
+
+
 def _suite(personality: str) -> type[SandboxContract]:
-    name = "Test" + "".join(part.title() for part in personality.split("-"))
-    return type(name, (SandboxContract,), {"personality": personality, "__module__": __name__})
+    return type(_named(personality), (SandboxContract,), {"personality": personality, "__module__": __name__})
 
 
 for _personality in ALL:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +15,7 @@ import pytest
 from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
 from gateway.testing import EmrContract, World
+from gateway.testing.matrix import Opens, plainly
 from plugins.fhir import Settings, emr_open, emr_vendor
 from tests.plugins.fhir.dialects import canvas, medplum, millennium
 from tests.plugins.fhir.fake import FakeFhir
@@ -93,6 +97,16 @@ def medplum_clinic(base: str, **told: Any) -> Vendor:
 def medplum_world(**told: Any) -> World:
     here, there = medplum_clinic(HERE, **told), medplum_clinic(THERE, **told)
     return world(here, there, healthcare_service_id="h1", make_unconfirmed=here.fake.asks_patient)
+
+
+@asynccontextmanager
+async def worlds(_: Path) -> AsyncIterator[Mapping[str, Opens]]:
+    yield {
+        "TestMillennium": plainly(millennium_world),
+        "TestCanvas": plainly(canvas_world),
+        "TestMedplum": plainly(medplum_world),
+        "TestMedplumThatHolds": plainly(partial(medplum_world, holds=True)),
+    }
 
 
 class TestMillennium(EmrContract):
