@@ -102,7 +102,7 @@ class GnuHealthEmr(Emr):
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         listed = await self._during(wanted.span, {"healthprof": wanted.resource_id})
-        free = [slot for slot in listed if isinstance(slot, Slot)]
+        free = [slot for slot in listed if isinstance(slot, Slot) and wanted.resource_id in (None, slot.resource_id)]
         return bookable(wanted, free, [a for a in listed if isinstance(a, Appointment)])
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:

@@ -39,8 +39,8 @@ LATE_S = 2.0
 def record(settings: Settings, row: Json, at: float | None) -> Record | None:
     """A row that was read `at` a moment of the server's clock; `None`: without a time it is neither an appointment nor
     a slot. Raises any LookupError, ValueError or TypeError: it is no such row."""
-    if not isinstance(row["state"], str | None):
-        raise TypeError("a state is a word")
+    if not isinstance(row["state"], str | None) or not isinstance(row["comments"], str | None):
+        raise TypeError("a state is a word, and comments are a text")
     for name in ("id", "patient", "healthprof", "speciality", "institution", "create_uid"):
         text(row[name])
     if row["appointment_date"] is None:

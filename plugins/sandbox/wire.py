@@ -115,6 +115,8 @@ def slot(view: Json, service_id: str | None = None, *, ends: str = "ends") -> Sl
 def slot_state(response: httpx.Response, asked: Slot) -> tuple[Literal["busy", "free"], Slot]:
     """A slot record, and whether it is taken."""
     view = response.json()
+    if view["ref"] != asked.id:
+        raise ValueError("another slot than was asked for")
     return "free" if view["state"] == "free" else "busy", slot(view, asked.healthcare_service_id)
 
 
