@@ -36,6 +36,12 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
 
+# The gateway is killed at every boundary that it crosses, and started again; BOUND=n: at n at most of each scenario on
+# each EMR.
+BOUND ?=
+faults: $(VENV)/dev.stamp
+	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m faults tests/faults
+
 # Against real servers, on loopback; needs Node.js 20 and npm, too.
 live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(GNUHEALTH_VENV)/stamp $(MEDPLUM_HOME)/stamp
 	$(IN) -m pytest -m live tests/live

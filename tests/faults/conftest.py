@@ -1,0 +1,63 @@
+"""Where the cases happen, and the figures at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from tests.faults import emr
+from tests.faults.processes import Process
+
+ZONE = ZoneInfo("Europe/Stockholm")
+FIGURES = "faults"
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, date]]:
+    """An EMR that outlives every gateway: its folder, its address, and the day that it always is there."""
+    folder, now = tmp_path_factory.mktemp("emr"), datetime.now(ZONE)
+    process = Process(emr.serve, folder, now)
+    port = asyncio.run(process.port())
+    yield folder, f"http://127.0.0.1:{port}", now.date()
+    asyncio.run(process.kill())
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    # Sooner than a server closes an idle connection: a broken one means a dead gateway.
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(keepalive_expiry=2)) as client:
+        yield client
+
+
+@pytest.fixture
+def bound() -> int | None:
+    """At most so many crash points of each scenario on each EMR (`BOUND`); `None`: all."""
+    return int(os.environ["BOUND"]) if os.environ.get("BOUND") else None
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """From all workers: `lost` and its like are 0 where all tests pass."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, [])]
+    told = [json.loads(value) for r in reports for name, value in r.user_properties if name == FIGURES]
+    if not told:
+        return
+    total: Counter[str] = Counter()
+    terminalreporter.section("killed at every boundary")
+    for name, tally in sorted(told):
+        total.update(tally)
+        terminalreporter.line(f"{name:45} {_line(tally)}")
+    terminalreporter.line(f"{'in all':45} {_line(total)}")
+
+
+def _line(tally: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(tally.items()))
