@@ -67,7 +67,7 @@ class Desk:
 
     async def view(self) -> View:
         """Once nothing is on its way any more."""
-        while not (await self.seen())["quiet"]:
+        while not (await self.seen())["quiet"]:  # noqa: ASYNC110  another process tells nobody when it is
             await asyncio.sleep(0.02)
         days = [working_day(self._today, n) for n in DAYS]
         until = (days[-1] + timedelta(days=1)).isoformat()
@@ -90,21 +90,14 @@ class Desk:
         return (await self._http.get(f"{self._base}/_seen", params={"clinic": self._clinic})).json()
 
     def _agrees(self, view: View) -> None:
-        """A half hour is on offer unless somebody stands there, once."""
-        held = [(row["with"], *half) for row in view.standing for half in self._halves(row)]
-        offered = {(who, begins) for who, begins in view.free}
-        every = {(who, begins) for who in STAFF for begins in self._all()}
-        taken = {(who, begins) for who, begins in held}
-        if len(taken) < len(held):
+        """A half hour is on offer unless somebody stands there, and nobody stands where another one does."""
+        every = [begins for n in DAYS for begins, _ in half_hours(working_day(self._today, n))]
+        held = [(row["with"], at) for row in view.standing for at in every if row["begins"] <= at < row["ends"]]
+        if len(set(held)) < len(held):
             raise Wrong("doubled", f"two stand at one time: {sorted(held)}")
-        if offered != every - taken:
-            raise Wrong("untrue", f"slots and bookings don't agree: {sorted(offered ^ (every - taken))}")
-
-    def _all(self) -> list[str]:
-        return [begins for n in DAYS for begins, _ in half_hours(working_day(self._today, n))]
-
-    def _halves(self, row: Row) -> list[tuple[str]]:
-        return [(begins,) for begins in self._all() if row["begins"] <= begins < row["ends"]]
+        wanted = {(who, at) for who in STAFF for at in every} - set(held)
+        if view.free != wanted:
+            raise Wrong("untrue", f"slots and bookings don't agree: {sorted(view.free ^ wanted)}")
 
     async def _get(self, path: str, **params: str) -> Any:
         headers = {"x-clinic-key": f"{self._clinic}-key", "x-staff": "yes"}

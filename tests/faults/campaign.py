@@ -18,12 +18,17 @@ from tests.faults.conftest import FIGURES
 from tests.faults.scenarios import PERSONALITIES, SCENARIOS, Scenario
 from tests.faults.trial import Place, Trial
 
-AT_ONCE = 5
+AT_ONCE = 8
 """How many cases run side by side: most of the time of most of them is patience."""
 SPREAD = 4
 """Of the boundaries after which a recovery is killed, too, every so many-th is taken, and every one of the recovery."""
 
-_clinics = count()
+_numbers = count()
+
+
+def _clinic() -> str:
+    """One that nobody has been to."""
+    return f"c{next(_numbers)}"
 
 
 class Campaign:
@@ -61,7 +66,7 @@ class Campaign:
 
     async def _boundaries(self) -> int:
         """How many a sound gateway comes to; and what it leaves, which is what the others are held against."""
-        straight = self._trial((), planted=None)
+        straight = Trial(self._place, _clinic(), self._scenario)
         await straight.run()
         self._reference = straight.record
         return straight.boundaries
@@ -76,20 +81,24 @@ class Campaign:
     async def _case(self, *deaths: int) -> bool:
         """→ whether the gateway died as often as it was to."""
         async with self._slots:
-            trial = self._trial(deaths, self._planted)
+            trial = Trial(
+                self._place,
+                _clinic(),
+                self._scenario,
+                self._reference,
+                deaths=deaths,
+                eager=sum(deaths) % 2 == 1,
+                planted=self._planted,
+            )
             try:
-                await trial.run(self._reference)
+                await trial.run()
             except Wrong as wrong:
                 self.tally[wrong.kind] += 1
-                self.wrong.append(f"{self._name}, killed {deaths} at {trial.died_at}: {wrong}"[:2000])
-            died = len(trial.died_at) == len(deaths)
-            self.tally["killed" if died else "not reached"] += 1
+                self.wrong.append(f"{self._name}, killed at {deaths} {trial.lives.died_at}: {wrong}"[:2000])
             self.tally.update(f"ended {end}" for end in trial.ends[:1])
+            died = len(trial.lives.died_at) == len(deaths)
+            self.tally["killed" if died else "not reached"] += 1
             return died
-
-    def _trial(self, deaths: tuple[int, ...], planted: str | None) -> Trial:
-        eager = sum(deaths) % 2 == 1
-        return Trial(self._place, f"c{next(_clinics)}", self._scenario, deaths, eager=eager, planted=planted)
 
     @property
     def _offset(self) -> int:
