@@ -20,13 +20,17 @@ VERSIONED = frozenset({"rev"})
 NAMED = VERSIONED | {"ref", "moved_to"}
 """What another run of the same would have named otherwise."""
 
+WRONGS = ("lost", "doubled", "in progress", "untrue")
+"""The ways to break a promise; `untrue`: something else is told than is."""
+
 Row = dict[str, Any]
 
 
 class Wrong(AssertionError):
-    """A promise broken. `kind`: lost, doubled, in progress, or untrue (something else was told than is)."""
+    """A promise broken; `kind` is one of WRONGS."""
 
     def __init__(self, kind: str, what: str) -> None:
+        assert kind in WRONGS
         super().__init__(f"{kind}: {what}")
         self.kind = kind
 
