@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from gateway import app, network, serving
+from gateway import app, network, pages, routes, serving
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.registry import Registry
 from gateway.settings import Settings, load
@@ -143,12 +143,15 @@ def live(life: Life, told: Connection) -> None:
     boundaries = Boundaries(life, told)
     if life.planted is not None:
         PLANTED[life.planted]()
-    # By name: the composition root asks for these two.
-    for place, name, kind in (
+    # By name: whoever asks for them is to find these.
+    for place, name, thing in (
         (app, "SqliteLedger", ledger_of(boundaries)),
         (network, "AiohttpTransport", transport_of(boundaries)),
+        # Made at every start, it takes longer than all the rest of one; and no case asks for it.
+        (routes, "document", lambda *_, **__: {}),
+        (pages, "docs", lambda _: ""),
     ):
-        setattr(place, name, kind)
+        setattr(place, name, thing)
     for personality, can in list(DECLARED.items()):
         settles_s = SETTLES_S if can.settles_within_s else 0.0
         DECLARED[personality] = replace(can, late_write_s=LATE_S, settles_within_s=settles_s)
