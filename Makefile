@@ -11,7 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard bench/*.py)))
 
 # How long each account's part of the fault matrix may take, in seconds.
-FAULTS_S ?= 45
+FAULTS_S ?= $(if $(BOUND),2,45)
 export FAULTS_S
 
 .PHONY: run test faults lint bench live clean
@@ -23,10 +23,6 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	$(IN) -m pytest -n 2
 
-# The whole of what `make test` tries a slice of, as far as the time goes.
-faults: $(VENV)/dev.stamp
-	$(IN) -m pytest -n 2 -m faults tests/test_fault_matrix.py
-
 lint: $(VENV)/dev.stamp
 	$(IN) -m ruff check .
 	$(IN) -m ruff format --check .
@@ -37,10 +33,10 @@ bench: $(VENV)/dev.stamp
 	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
 
 # The gateway is killed at every boundary that it crosses, and started again; BOUND=n: at n at most of each scenario on
-# each EMR.
+# each EMR. And the whole of the matrix of which `make test` tries a slice, as far as the time goes.
 BOUND ?=
 faults: $(VENV)/dev.stamp
-	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m faults tests/faults
+	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m faults tests/faults tests/test_fault_matrix.py
 
 # Against real servers, on loopback; needs Node.js 20 and npm, too.
 live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(GNUHEALTH_VENV)/stamp $(MEDPLUM_HOME)/stamp

@@ -139,7 +139,7 @@ class _Door:
 
 
 def live(life: Life, told: Connection) -> None:
-    """Serve on loopback; the port is the first thing that is told."""
+    """Serve on loopback; the port is told as soon as it listens."""
     boundaries = Boundaries(life, told)
     if life.planted is not None:
         PLANTED[life.planted]()

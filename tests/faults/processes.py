@@ -17,7 +17,7 @@ PATIENCE_S = 60.0
 
 
 class Process:
-    """Runs `work` with `arguments` and a line to tell something on; the first thing is its port."""
+    """Runs `work` with `arguments` and a line to tell something on; a number is the port that it listens on."""
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
         self._heard, told = FORKED.Pipe(duplex=False)

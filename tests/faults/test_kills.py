@@ -19,6 +19,7 @@ async def test_a_killed_gateway_leaves_all_or_nothing_or_says_what(
     await campaign.once(bound)
     campaign.tell(record_property)
     assert not campaign.wrong, "\n".join(campaign.wrong)
+    assert campaign.tally["killed"]
 
 
 RECOVERING = [
@@ -36,3 +37,4 @@ async def test_a_gateway_that_is_killed_again_while_it_recovers_does_so_too(
     await campaign.twice(bound)
     campaign.tell(record_property)
     assert not campaign.wrong, "\n".join(campaign.wrong)
+    assert campaign.tally["killed"]
