@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.domain.commands import Cancel, Command, Reschedule, Update
+from gateway.domain.model import Status
 from gateway.domain.plan import plan
 from gateway.domain.steps import Create, Receipt
 from gateway.execute import codec
@@ -262,6 +263,37 @@ async def test_a_slot_that_somebody_else_has_marked_is_given_back_only_where_it_
     assert (end.state, end.error) == (State.DONE, None)
     assert model.slot_state["r1@30"] == state
     assert slots_agree(model)
+
+
+def _cancelled(book):
+    book.book["a"] = replace(book.book["a"], status=Status.CANCELLED, version="77")
+
+
+def _noted(book):
+    book.book["a"] = replace(book.book["a"], comment="by staff", version="77")
+
+
+def _beside(book):
+    book.book["x"] = booked("x", 0, 30, resource_id="r2", patient_id="p2", slot_ids=("r2@0",))
+
+
+@pytest.mark.parametrize(("staff", "slot"), [(_cancelled, "free"), (_noted, "busy"), (_beside, "busy")])
+async def test_an_undo_gives_a_slot_back_unless_somebody_stands_there(staff, slot):
+    """The first of three has moved when the staff change it, or book beside it; the second can't be moved."""
+    can = replace(RECORDS, concurrency=1)
+    model, emr, run, _ = world(can, Update(("a", "b", "c"), resource_id="r2"), {5: "refuse"})
+    change = emr.change
+
+    async def followed(step):
+        receipt = await change(step)
+        if step.chain == "a" and step.resource_id == "r2":
+            staff(model)
+        return receipt
+
+    emr.change = followed
+    await run.carry_out()
+    assert model.slot_state["r2@0"][0] == slot
+    assert [model.slot_state[id][0] for id in ("r2@30", "r2@60")] == ["free", "free"]
 
 
 async def test_in_flight_writes_end_and_the_unsent_are_not_sent_when_one_is_refused():

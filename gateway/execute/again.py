@@ -38,12 +38,13 @@ async def _appointment(emr: Emr, at: Progress, before: Appointment) -> Result | 
 async def _slot(emr: Emr, step: MarkSlot) -> Result | MarkSlot:
     """To be given back. What is free already, or somebody's by now, is left as it is: that is all that was wanted."""
     found = await emr.slot(step.slot)
-    if found is None or found[0] == "free" or await _is_held(emr, step.slot):
+    if found is None or found[0] == "free" or await is_held(emr, step.slot):
         return Result("done", Receipt(slot=None if found is None else found[1]))
     return replace(step, slot=found[1])
 
 
-async def _is_held(emr: Emr, slot: Slot) -> bool:
+async def is_held(emr: Emr, slot: Slot) -> bool:
+    """Does anybody's appointment stand in the slot, as far as the EMR can be asked? Then it is not given back."""
     if not emr.capabilities.lists:
         return False
     there = await emr.calendar(ReadCalendar(slot.span, resource_id=slot.resource_id))

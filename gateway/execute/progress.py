@@ -76,10 +76,10 @@ def to_be_undone(n: int, progress: Sequence[Progress]) -> bool:
 
 
 def _in_use(n: int, progress: Sequence[Progress]) -> bool:
-    """A slot is not given back as long as the appointment that took it stands there."""
+    """A slot is not given back before the appointment that took it is."""
     at, chain = progress[n], base(progress[n].step.chain)
     later = (e for e in progress[n + 1 :] if base(e.step.chain) == chain)
-    return isinstance(at.step, MarkSlot) and any(e.state in (StepState.UNDOING, StepState.LEFT) for e in later)
+    return isinstance(at.step, MarkSlot) and any(e.state is StepState.UNDOING for e in later)
 
 
 def partial(

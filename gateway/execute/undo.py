@@ -7,6 +7,7 @@ from dataclasses import replace
 from gateway.domain.compare import untouched
 from gateway.domain.model import Appointment, Slot, Status
 from gateway.domain.steps import Cancel, Change, Create, Discard, MarkSlot, Step
+from gateway.execute.again import is_held
 from gateway.execute.attempt import Attempt, Result, Sleep
 from gateway.execute.progress import Progress
 from gateway.ledger import StepState
@@ -64,6 +65,8 @@ class Undo:
     async def _marking_back(self, step: MarkSlot, at: Progress) -> Step | StepState:
         """Over the version that our own step left. In another one it may be as before: by an undo that was cut off."""
         left = at.receipt.slot if at.receipt and at.receipt.slot else step.slot
+        if step.state == "busy" and await is_held(self._emr, left):
+            return StepState.UNDONE
         back = replace(step, slot=left, state="free" if step.state == "busy" else "busy")
         found = await self._emr.slot(left)
         if found is not None and found[0] == step.state and left.version in (None, found[1].version):
