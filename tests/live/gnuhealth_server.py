@@ -3,6 +3,7 @@ initialised once and is kept beside what is installed."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -103,14 +104,20 @@ def _kept(venv: Path) -> Path:
     """Where the initialised databases are, made where they are not yet: that takes about a minute."""
     made_from = b"".join((HERE / name).read_bytes() for name in INGREDIENTS)
     kept = venv / f"initialised-{hashlib.sha256(made_from).hexdigest()[:12]}"
-    if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=venv) as name, ThreadPoolExecutor() as pool:
-            whole = Path(name) / "whole"
-            whole.mkdir()
-            for one in [pool.submit(_initialised, venv, whole / database, database) for database in DATABASES]:
-                one.result()
-            whole.rename(kept)
+    with (venv / "initialising.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests may run in several processes
+        if not kept.exists():
+            _initialise_all(venv, kept)
     return kept
+
+
+def _initialise_all(venv: Path, kept: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=venv) as name, ThreadPoolExecutor() as pool:
+        whole = Path(name) / "whole"
+        whole.mkdir()
+        for one in [pool.submit(_initialised, venv, whole / database, database) for database in DATABASES]:
+            one.result()
+        whole.rename(kept)
 
 
 def _initialised(venv: Path, target: Path, database: str) -> None:

@@ -1,77 +1,20 @@
-"""A clinic app, the gateway and each real FHIR server: after every scenario, slots and appointments agree."""
+"""A clinic app, the gateway and each real FHIR server: after every scenario slots and appointments agree, and nothing
+else in the server has changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from typing import Any
-
-import httpx
 import pytest
 
-from tests.live.gateway import Client, errors, serving
-from tests.live.medplum_router import medplum, medplum_home  # noqa: F401
-from tests.live.sekmet import HALF_HOUR, Clinic, at
+from tests.live.fhir_clinic import Clinic
+from tests.live.fhir_seeds import at
+from tests.live.gateway import Client, errors, lengths, ok, span
+from tests.live.sites import FHIR
 
-pytestmark = pytest.mark.live
-
-REFUSALS = [
-    (400, ["NO_TIMESLOTS_AVAILABLE"]),
-    (409, ["NO_TIMESLOTS_AVAILABLE"]),
-    (409, ["CHANGED_MEANWHILE"]),
-    (503, []),
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.usefixtures("agreeing"),
+    pytest.mark.parametrize("site", FHIR, indirect=True, scope="module"),
 ]
-"""What those are told who come too late: gone before, or while, we wrote; or another command has the resource."""
-
-
-@pytest.fixture(scope="module", params=["sekmet", "medplum"])
-def server(request: pytest.FixtureRequest) -> str:
-    """The base URL of each server in turn."""
-    return str(request.getfixturevalue(request.param))
-
-
-@pytest.fixture
-def clinic(server: str) -> Iterator[Clinic]:
-    clinic = Clinic(server)
-    yield clinic
-    clinic.close()
-
-
-@pytest.fixture(scope="module")
-def accounts(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Two gateways in front of one EMR: neither knows of the other's locks."""
-    first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
-    with serving(server, first) as one, serving(server, second) as other:
-        yield one, other
-
-
-@pytest.fixture
-def app(accounts: tuple[str, str]) -> Iterator[Client]:
-    client = Client(accounts[0])
-    yield client
-    client.close()
-
-
-@pytest.fixture(autouse=True)
-def agreeing(clinic: Clinic) -> Iterator[None]:
-    """Each standing appointment's slots are busy, and no other slot is."""
-    yield
-    assert clinic.disagreements() == []
-
-
-def ok(answer: httpx.Response) -> Any:
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def span(start: datetime, end: datetime) -> dict[str, str]:
-    return {"start": start.isoformat(), "end": end.isoformat()}
-
-
-def lengths(answer: list[dict[str, str]]) -> list[tuple[str, str]]:
-    """(change, local start) of each appointment of an answer."""
-    return [(one["change"], one["start"][11:16]) for one in answer]
 
 
 # -- one ------------------------------------------------------------------------------------------------------------
@@ -171,7 +114,8 @@ def test_a_booking_takes_a_slot_that_was_shown(app: Client, clinic: Clinic):
     answer = app.send("POST", "/appointments", body)
     assert answer.status_code == 201, answer.text
     assert clinic.busy(clinic.anna) == ["08:00", "08:30"]
-    listed = app.get("/appointments", resource_id=clinic.anna, **span(at(0), at(23)))
+    mine = {"patient_id": clinic.patient, "resource_id": clinic.anna}
+    listed = app.get("/appointments", **mine, **span(at(0), at(23)))
     assert [one["id"] for one in listed] == [answer.json()["id"]]
 
 
@@ -252,27 +196,6 @@ def test_a_range_that_is_not_free_changes_nothing(app: Client, clinic: Clinic):
     answer = app.change_many(ids, **span(at(13), at(14, 30)))
     assert (answer.status_code, errors(answer)) == (400, ["NO_TIMESLOTS_AVAILABLE"])
     assert clinic.busy(clinic.anna) == ["09:00", "10:00", "13:30"]
-
-
-# -- many clients ---------------------------------------------------------------------------------------------------
-
-
-def test_of_eight_clients_that_want_one_slot_exactly_one_gets_it(accounts: tuple[str, str], clinic: Clinic):
-    """Half of them by another gateway, so that only the server's version check stands between them."""
-    starts = [at(8) + n * HALF_HOUR for n in range(8)]
-    ids = [clinic.book(clinic.anna, start, start + HALF_HOUR) for start in starts]
-    clients = [Client(accounts[n % 2]) for n in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        wants = [pool.submit(c.change, id, **span(at(15), at(15, 30))) for c, id in zip(clients, ids, strict=True)]
-        answers = [want.result(timeout=120) for want in wants]
-    for client in clients:
-        client.close()
-    losers = [answer for answer in answers if answer.status_code != 200]
-    assert len(losers) == 7, [answer.text for answer in answers]
-    for answer in losers:
-        assert (answer.status_code, errors(answer)) in REFUSALS, answer.text
-    there = [id for id in ids if clinic.read("Appointment", id)["start"] == at(15).isoformat()]
-    assert len(there) == 1
 
 
 def test_of_two_on_one_slot_the_one_that_goes_leaves_it_taken(app: Client, clinic: Clinic):

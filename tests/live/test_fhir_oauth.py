@@ -4,83 +4,46 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.plugin import Account, Change, Door, Emr, Refused, Span
 from gateway.transport import AiohttpTransport
 from plugins.fhir import Settings, emr_open
-from tests.live.sekmet import Clinic, at, running
+from tests.live.fhir_clinic import Clinic
+from tests.live.fhir_seeds import at
+from tests.live.sekmet import LIFE_S, SCOPE, STAFF, Sekmet, pem, running, secured
 
 pytestmark = pytest.mark.live
 
-LIFE_S = 3
-SCOPE = "system/Appointment.cruds system/Slot.rsu"
-STAFF = ("staff", "staff-word")
-KEYS = {
-    "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
-    "ec": ec.generate_private_key(ec.SECP384R1()),
-}
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 Opened = Callable[..., Emr]
 
 
-def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-@dataclass(frozen=True)
-class Secured:
-    base: str
-
-    @property
-    def token_url(self) -> str:
-        return self.base.removesuffix("/fhir") + "/auth/token"
-
-    def settings(self, kind: str) -> dict[str, Any]:
-        if kind in KEYS:
-            return {"auth": "smart_backend", "client_id": kind, "private_key": pem(KEYS[kind]), "scope": SCOPE}
-        told = {"auth": "client_credentials", "token_url": self.token_url, "scope": SCOPE, "client_auth": kind}
-        return {**told, "client_id": "secret", "client_secret": "client-word"}
-
-
 @pytest.fixture(scope="module")
-def secured(sekmet_venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def server(sekmet_venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sekmet]:
     folder = tmp_path_factory.mktemp("secured")
-    clients = [{"client_id": "secret", "client_secret": "client-word", "scopes": SCOPE}]
-    for name, key in KEYS.items():
-        public = folder / f"{name}.pem"
-        public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        clients.append({"client_id": name, "public_key_path": str(public), "scopes": SCOPE})
-    auth = {
-        "types": ["smart", "basic"],
-        "users": dict([STAFF]),
-        "smart_clients": clients,
-        "token_lifetime": LIFE_S,
-    }
-    with running(sekmet_venv, folder, server_auth=auth) as base:
-        yield Secured(base)
+    with running(sekmet_venv, folder, **secured(folder)) as server:
+        yield server
 
 
 @pytest.fixture
-def staffed(secured: Secured) -> Iterator[Clinic]:
-    clinic = Clinic(secured.base, STAFF)
+def staffed(server: Sekmet) -> Iterator[Clinic]:
+    clinic = Clinic(server.base, STAFF)
     yield clinic
     clinic.close()
 
 
 @pytest.fixture
-async def opened(secured: Secured) -> AsyncIterator[Opened]:
+async def opened(server: Sekmet) -> AsyncIterator[Opened]:
     transport, doors = AiohttpTransport(), list[Door]()
 
     def open_with(kind: str, **more: Any) -> Emr:
         doors.append(Door(transport))
-        told = {"base_url": secured.base, "zone": "Europe/Stockholm", **secured.settings(kind), **more}
+        told = {"base_url": server.base, "zone": "Europe/Stockholm", **server.credentials(kind), **more}
         return emr_open(Account("fhir", Settings.model_validate(told), doors[-1]))
 
     yield open_with

@@ -32,13 +32,14 @@ from gateway.plugin import (
 )
 from gateway.transport import AiohttpTransport
 from plugins.fhir import Settings, emr_open
-from tests.live.medplum_router import medplum, medplum_home  # noqa: F401
-from tests.live.sekmet import Clinic, at, running, slot_id
+from tests.live.fhir_clinic import Clinic
+from tests.live.fhir_seeds import at, slot_id
+from tests.live.sekmet import running
 
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module", params=["sekmet", "medplum"])
+@pytest.fixture(scope="module", params=["open_sekmet", "medplum"])
 def server(request: pytest.FixtureRequest) -> str:
     """The base URL of each server in turn."""
     return str(request.getfixturevalue(request.param))
@@ -260,10 +261,10 @@ async def test_credentials_are_sent_and_their_refusal_is_told(
 ):
     accepted = {"types": ["basic", "bearer"], "users": {"live": "live-pass"}, "tokens": ["live-token"]}
     transport = AiohttpTransport()
-    with running(sekmet_venv, tmp_path, server_auth=accepted) as base:
+    with running(sekmet_venv, tmp_path, server_auth=accepted) as server:
         doors = [Door(transport), Door(transport)]
         welcome, refused = (
-            emr_open(Account("fhir", Settings.model_validate({"base_url": base, **told}), door))
+            emr_open(Account("fhir", Settings.model_validate({"base_url": server.base, **told}), door))
             for told, door in zip((right, wrong), doors, strict=True)
         )
         assert await welcome.appointment("nobody") is None
@@ -275,11 +276,11 @@ async def test_credentials_are_sent_and_their_refusal_is_told(
         await transport.aclose()
 
 
-async def test_a_server_that_is_not_there_was_sent_nothing(sekmet: str):
+async def test_a_server_that_is_not_there_was_sent_nothing(open_sekmet: str):
     """The same account with the server's address one port off: closed on loopback."""
     transport = AiohttpTransport()
     door = Door(transport)
-    gone = httpx.URL(sekmet).copy_with(port=1)
+    gone = httpx.URL(open_sekmet).copy_with(port=1)
     emr = emr_open(Account("fhir", Settings(base_url=str(gone)), door))
     with pytest.raises(NotSent):
         await emr.appointment("a")

@@ -12,8 +12,13 @@ import pytest
 from gateway.plugin import Account, Cancel, Change, Confirm, Door, Refused, Span
 from gateway.transport import AiohttpTransport
 from plugins.fhir import Settings, emr_open
+from tests.live.clinics import HALF_HOUR
+from tests.live.fhir_clinic import Clinic
+from tests.live.fhir_seeds import at
+from tests.live.fhir_world import FhirWorld
 from tests.live.gateway import Client, errors, serving
-from tests.live.sekmet import HALF_HOUR, Clinic, at, running
+from tests.live.sekmet import running, simulating
+from tests.live.witness import Witness
 
 pytestmark = pytest.mark.live
 
@@ -22,20 +27,25 @@ DELAY_S = 1.0
 
 @pytest.fixture(scope="module")
 def busy_server(sekmet_venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    simulator = {"enabled": True, "delay_seconds": DELAY_S, "auto": ["Appointment"]}
-    with running(sekmet_venv, tmp_path_factory.mktemp("simulated"), simulator=simulator) as base:
-        yield base
+    with running(sekmet_venv, tmp_path_factory.mktemp("simulated"), **simulating(DELAY_S)) as server:
+        yield server.base
 
 
 @pytest.fixture(scope="module")
 def account(busy_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(busy_server, tmp_path_factory.mktemp("gateway")) as address:
-        yield address
+    told = {"base_url": busy_server, "zone": "Europe/Stockholm", "page_size": 7}
+    with serving(tmp_path_factory.mktemp("gateway"), "fhir", clinic=told) as gateway:
+        yield gateway.account()
 
 
 @pytest.fixture
-def app(account: str) -> Iterator[Client]:
-    client = Client(account)
+def witness(busy_server: str) -> Witness:
+    return Witness(FhirWorld(busy_server, acts=True))
+
+
+@pytest.fixture
+def app(account: str, witness: Witness) -> Iterator[Client]:
+    client = Client(account, witness)
     yield client
     client.close()
 
@@ -94,12 +104,14 @@ def test_what_the_server_booked_and_we_cancelled_stays_cancelled(app: Client, cl
     assert clinic.read("Appointment", id)["status"] == "cancelled"
 
 
-def test_commands_that_meet_the_servers_own_writes_overwrite_none_of_them(account: str, clinic: Clinic):
+def test_commands_that_meet_the_servers_own_writes_overwrite_none_of_them(
+    account: str, clinic: Clinic, witness: Witness
+):
     """Comments at moments all around the one at which the server books: each is written whole, or refused and not."""
     ids = [proposed(clinic, 8 + n // 2, 30 * (n % 2)) for n in range(12)]
 
     def comment(n: int) -> int:
-        client = Client(account)
+        client = Client(account, witness)
         time.sleep(n * 1.6 * DELAY_S / len(ids))
         answer = client.change(ids[n], comment=f"number {n}")
         client.close()

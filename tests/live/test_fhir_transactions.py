@@ -17,15 +17,18 @@ from gateway.plugin import Account, Door
 from gateway.transport import AiohttpTransport
 from plugins.fhir import FhirEmr, Settings, emr_open
 from plugins.fhir.proof import proven
-from tests.live.gateway import CLIENT, Client, errors, serving
-from tests.live.medplum_router import medplum, medplum_home  # noqa: F401
-from tests.live.sekmet import HALF_HOUR, Clinic, at, slot_id
-from tests.live.test_fhir_gateway import REFUSALS, lengths, ok, span
+from tests.live.clinics import HALF_HOUR
+from tests.live.fhir_clinic import Clinic
+from tests.live.fhir_seeds import at, slot_id
+from tests.live.fhir_world import FhirWorld
+from tests.live.gateway import HEADERS, Client, errors, lengths, ok, serving, span
+from tests.live.test_races import REFUSALS
+from tests.live.witness import Witness
 
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module", params=["sekmet", "medplum"])
+@pytest.fixture(scope="module", params=["open_sekmet", "medplum"])
 def server(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param))
 
@@ -33,7 +36,7 @@ def server(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def transacts(server: str, request: pytest.FixtureRequest) -> bool:
     """Only the one of them carries out all or nothing."""
-    return server == request.getfixturevalue("sekmet")
+    return server == request.getfixturevalue("open_sekmet")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,14 @@ def accounts(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Two gateways that start when there are free slots to try it on; neither knows of the other's locks."""
     Clinic(server).close()
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
-    with serving(server, first) as one, serving(server, second) as other:
-        yield one, other
+    told = {"base_url": server, "zone": "Europe/Stockholm", "page_size": 7}
+    with serving(first, "fhir", clinic=told) as one, serving(second, "fhir", clinic=told) as other:
+        yield one.account(), other.account()
+
+
+@pytest.fixture
+def witness(server: str) -> Witness:
+    return Witness(FhirWorld(server))
 
 
 @pytest.fixture
@@ -54,8 +63,8 @@ def clinic(server: str) -> Iterator[Clinic]:
 
 
 @pytest.fixture
-def app(accounts: tuple[str, str]) -> Iterator[Client]:
-    client = Client(accounts[0])
+def app(accounts: tuple[str, str], witness: Witness) -> Iterator[Client]:
+    client = Client(accounts[0], witness)
     yield client
     client.close()
 
@@ -122,7 +131,7 @@ def _entry(id: str, ops: list[dict[str, Any]]) -> dict[str, Any]:
 
 def test_the_gateway_says_what_was_proven(accounts: tuple[str, str], transacts: bool):
     for account in accounts:
-        (told,) = httpx.get(account.rpartition("/")[0], headers=CLIENT, timeout=10).json()
+        (told,) = httpx.get(account.rpartition("/")[0], headers=HEADERS, timeout=10).json()
         assert told["capabilities"]["facts"]["bundle_max"] == (100 if transacts else 0)
 
 
@@ -176,11 +185,13 @@ def test_many_are_reassigned_by_one_write(app: Client, accounts: tuple[str, str]
     assert writes(accounts) - before == (1 if transacts else 9)
 
 
-def test_of_eight_clients_that_want_one_slot_exactly_one_gets_it(accounts: tuple[str, str], clinic: Clinic):
+def test_of_eight_clients_that_want_one_slot_exactly_one_gets_it(
+    accounts: tuple[str, str], clinic: Clinic, witness: Witness
+):
     """Half of them by another gateway: only the server's own all or nothing stands between them."""
     starts = [at(8) + n * HALF_HOUR for n in range(8)]
     ids = [clinic.book(clinic.anna, start, start + HALF_HOUR) for start in starts]
-    answers = _at_once(accounts, ids, at(15))
+    answers = _at_once(accounts, ids, at(15), witness)
     losers = [answer for answer in answers if answer.status_code != 200]
     assert len(losers) == 7, [answer.text for answer in answers]
     for answer in losers:
@@ -191,8 +202,8 @@ def test_of_eight_clients_that_want_one_slot_exactly_one_gets_it(accounts: tuple
     assert {clinic.versions("Appointment", id) for id in untouched} == {1}
 
 
-def _at_once(accounts: tuple[str, str], ids: list[str], start: datetime) -> list[httpx.Response]:
-    clients = [Client(accounts[n % 2]) for n in range(len(ids))]
+def _at_once(accounts: tuple[str, str], ids: list[str], start: datetime, witness: Witness) -> list[httpx.Response]:
+    clients = [Client(accounts[n % 2], witness) for n in range(len(ids))]
     with ThreadPoolExecutor(len(ids)) as pool:
         wants = [
             pool.submit(client.change, id, **span(start, start + HALF_HOUR))

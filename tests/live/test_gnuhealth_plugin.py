@@ -31,7 +31,9 @@ from gateway.plugin import (
 from gateway.testing import EmrContract, World
 from gateway.transport import AiohttpTransport
 from plugins.gnuhealth import Settings, emr_open, emr_vendor
-from tests.live.gnuhealth import BEYOND, HALF_HOUR, Clinic, Practice, clinic, gnuhealth_venv, practice, settings  # noqa: F401
+from tests.live.clinics import HALF_HOUR
+from tests.live.gnuhealth import BEYOND, Practice, clinic, practice, settings  # noqa: F401
+from tests.live.gnuhealth_clinic import Clinic
 from tests.live.gnuhealth_rpc import PASSWORD
 from tests.live.gnuhealth_server import DATABASES, Server, running
 
