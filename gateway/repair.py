@@ -72,14 +72,16 @@ class Repair:
         if row.id in self._mending:
             return self._mending[row.id]
         found = restored(row, self._accounts, self._ledger)
+        # Between two plans a command holds nothing: what it wanted may be held by another that was interrupted, too.
+        keys = found.keys if any(at.may_stand for at in found.run.progress) else ()
         spent_s = (clock.now() - row.repairing_since).total_seconds() if row.repairing_since else 0.0
         return self._begin(
             Broken(
                 id=row.id,
                 run=found.run,
                 form=found.form,
-                held=self._held(found.keys),
-                keys=found.keys,
+                held=self._held(keys),
+                keys=keys,
                 state=row.state,
                 answer=row.answer,
                 left_s=PATIENCE_S - max(0.0, spent_s),

@@ -274,10 +274,10 @@ def _told(change: Chained | Literal["confirmed"]) -> Chained:
 
 
 def days(wishes: Iterable[Wish]) -> tuple[tuple[str, str], ...]:
-    """The resource-days that the writes touch, old and new, sorted."""
+    """The resource-days that must be the command's own, old and new, sorted: nobody needs a day to give time back."""
     touched = set()
     for wish in wishes:
-        if wish.change not in ("kept", "updated"):
+        if wish.change in ("moved", "created") or wish.old_slots:
             touched |= resource_days(wish.expected.resource_id, wish.expected.span)
             if wish.before is not None:
                 touched |= resource_days(wish.before.resource_id, wish.before.span)

@@ -240,8 +240,8 @@ class Attempt:
         if not deviations(step, now, self._emr.capabilities):
             return Result("done", Receipt(appointment=now))
         if makes_new(step):
-            # It was made by this very step, and something else was stored in it.
-            return self._compared(step, now, None)
+            # Made by this very step; but since when it is not as was asked for, and by whom, nobody can tell.
+            return Result("left", Receipt(appointment=now), changed_meanwhile())
         if _as_before(step, now):
             return _unchanged(step, failure)
         return Result("left", error=changed_meanwhile())

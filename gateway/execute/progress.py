@@ -44,6 +44,16 @@ class Progress:
         return self.state is StepState.FAILED or self.maybe_waiting
 
     @property
+    def carried_out(self) -> bool:
+        """The EMR did it, and it is not undone yet: its receipt shows what it made of it."""
+        return self.state in (StepState.DONE, StepState.UNDOING)
+
+    @property
+    def may_stand(self) -> bool:
+        """Has it changed anything at the EMR, as far as is known?"""
+        return self.state not in (StepState.PLANNED, StepState.FAILED, StepState.UNDONE) and not self.waiting
+
+    @property
     def appointment_id(self) -> str | None:
         """What the appointment is called now."""
         if self.receipt is not None and self.receipt.appointment is not None and not self.waiting:

@@ -149,7 +149,8 @@ class Run:
             case "failed":
                 at.state = StepState.FAILED
             case "left":
-                at.state = StepState.LEFT
+                at.state, at.receipt = StepState.LEFT, result.receipt
+                self._image(at)
             case "unknown":
                 at.state = StepState.ATTEMPTING
 
@@ -255,7 +256,7 @@ class Run:
             at.error = codec.load_failure(row.payload)
             if row.payload and at.error is None:
                 at.receipt = codec.load_receipt(row.payload)
-                at.error = self._attempt.deviation(at.step, at.receipt) if at.state is StepState.DONE else None
+                at.error = self._attempt.deviation(at.step, at.receipt) if at.carried_out else None
                 self._image(at)
 
     async def resume(self) -> End:
@@ -309,7 +310,7 @@ class Run:
     def _row(self, n: int) -> StepRow:
         at = self.progress[n]
         payload = b""
-        if at.error is not None and at.state is not StepState.DONE:
+        if at.error is not None and not at.carried_out:
             payload = codec.dump_failure(at.error, at.appointment_id)
         elif at.receipt is not None:
             payload = codec.dump_receipt(at.receipt, at.appointment_id, deviates=at.error is not None)

@@ -77,12 +77,18 @@ class Undo:
         left = _left(at)
         now = await self._emr.appointment(left.id)
         if now is None or now.status is Status.CANCELLED:
-            return StepState.UNDONE
+            return StepState.LEFT if now is not None and await self._moved_on(step, now) else StepState.UNDONE
         if not untouched(now, left, self._emr.capabilities):
             return StepState.LEFT
         if self._emr.capabilities.discard:
             return Discard(chain=step.chain, before=now, marker=step.marker)
         return Cancel(chain=step.chain, before=now, quiet=True)
+
+    async def _moved_on(self, step: Create, now: Appointment) -> bool:
+        """Somebody else has moved it, where that gives it another id: it is not over, it stands there."""
+        if self._emr.capabilities.move != "new_id":
+            return False
+        return await self._emr.find_own(Change(chain=step.chain, before=now, new_id=True)) is not None
 
     async def _restoring(self, step: Change, at: Progress) -> Step | StepState:
         """The same fields as they were, over what our own step left."""

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from plugins.sandbox.emr import bookings, free, messages
+from plugins.sandbox.emr import bookings, free, journal, messages
 from plugins.sandbox.emr.clinic import Clinic
 from plugins.sandbox.emr.desk import Desk, Place, Write, local_now
 from plugins.sandbox.emr.faults import Control
@@ -37,6 +37,8 @@ from plugins.sandbox.emr.words import (
 )
 
 KEY_HEADER = "x-clinic-key"
+HAND_HEADER = "x-hand"
+"""By what name the one who writes is to be found in the journal; nothing else depends on it."""
 CLINIC = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 REGISTERS = ("sites", "staff", "kinds", "people")
 
@@ -84,6 +86,7 @@ class _Routes:
             ("POST", "/bookings/{ref}/annul", self.annul),
             ("POST", "/bookings/{ref}/code", self.agree),
             ("GET", "/messages", self.messages),
+            ("GET", "/journal", self.journal),
             ("GET", "/free", self.free),
             ("GET", "/slots/{ref}", self.slot),
             ("PATCH", "/slots/{ref}", self.mark),
@@ -111,6 +114,10 @@ class _Routes:
     async def messages(self, request: Request) -> Response:
         """For the staff: what patients have been told."""
         return await self._read(request, lambda c: {"messages": messages.listed(c)})
+
+    async def journal(self, request: Request) -> Response:
+        """For the staff: what has been carried out, and by whom."""
+        return await self._read(request, lambda c: {"journal": journal.listed(c)})
 
     async def free(self, request: Request) -> Response:
         query = _query(request)
@@ -151,7 +158,7 @@ class _Routes:
             raise bad_value()
         act = lambda clinic, over: bookings.withdraw(clinic, ref, asked.get("mark", ""), over)  # noqa: E731
         over = Asked(if_rev=asked.get("if_rev"), tell=tell == "true")
-        return await self._desk.write(Write(place, over, act, at_once=True))
+        return await self._desk.write(Write(place, over, act, at_once=True, hand=_hand(request)))
 
     async def _write(
         self,
@@ -164,14 +171,14 @@ class _Routes:
     ) -> Response:
         place = await self._place(request)
         asked = understood(model, await request.body())
-        return await self._desk.write(Write(place, asked, act, created, at_once))
+        return await self._desk.write(Write(place, asked, act, created, at_once, _hand(request)))
 
     async def control(self, request: Request) -> Response:
         """For tests: how the clinic's next answers are to be."""
         place, control = await self._place(request), understood(Control, await request.body())
         self._desk.orders(place).take(control)
         for ref, stage in control.stages.items():
-            await self._desk.run(place, partial(bookings.set_stage, ref=ref, stage=stage))
+            await self._desk.run(place, partial(bookings.set_stage, ref=ref, stage=stage), hand=_hand(request))
         return Response(status_code=204)
 
     async def _place(self, request: Request) -> Place:
@@ -185,6 +192,10 @@ class _Routes:
         if latency_s := self._desk.orders(place).latency_s:
             await asyncio.sleep(latency_s)
         return place
+
+
+def _hand(request: Request) -> str:
+    return request.headers.get(HAND_HEADER, "")
 
 
 def _of(request: Request, act: Callable[..., Any]) -> Callable[[Clinic, Any], Any]:

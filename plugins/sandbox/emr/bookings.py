@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plugins.sandbox.emr.clinic import Clinic
+from plugins.sandbox.emr.journal import noted
 from plugins.sandbox.emr.messages import told
 from plugins.sandbox.emr.words import (
     ANNULLED,
@@ -175,6 +176,7 @@ def withdraw(clinic: Clinic, ref: str, mark: str, asked: Asked) -> None:
     _stage(old["stage"] in OPEN)
     clinic.write("DELETE FROM request WHERE clinic = ? AND about = ?", ref)
     clinic.write("DELETE FROM booking WHERE clinic = ? AND ref = ?", ref)
+    noted(clinic, view(old), None)
     told(clinic, asked, view(old), "WITHDRAWN")
 
 
@@ -261,14 +263,22 @@ def _insert(clinic: Clinic, values: dict[str, Any]) -> View:
     # The columns' names are ours, here and below.
     sql = f"INSERT INTO booking (clinic, ref, {columns}) VALUES (?, ?, {places})"  # noqa: S608
     clinic.write(sql, ref, *values.values())
-    return found(clinic, [ref])[0]
+    return _noted(clinic, ref, None)
 
 
 def _update(clinic: Clinic, ref: str, values: dict[str, Any]) -> View:
+    was = found(clinic, [ref])[0]
     sets = "".join(f", {column} = ?{number}" for number, column in enumerate(values, start=3))
     sql = f"UPDATE booking SET rev = rev + 1{sets} WHERE clinic = ?1 AND ref = ?2"  # noqa: S608
     clinic.write(sql, ref, *values.values())
-    return found(clinic, [ref])[0]
+    return _noted(clinic, ref, was)
+
+
+def _noted(clinic: Clinic, ref: str, was: View | None) -> View:
+    """What the reference stands for now, once that is in the journal."""
+    now = found(clinic, [ref])[0]
+    noted(clinic, was, now)
+    return now
 
 
 def _successor(clinic: Clinic, old: sqlite3.Row, new: dict[str, Any]) -> View:
@@ -284,7 +294,7 @@ def _requested(clinic: Clinic, old: sqlite3.Row, memo: str | None) -> View:
     if old["pending"] is None:
         ref = clinic.next_ref("R")
         clinic.write("INSERT INTO request (clinic, ref, about, memo) VALUES (?, ?, ?, ?)", ref, old["ref"], memo)
-        return found(clinic, [ref])[0]
+        return _noted(clinic, ref, None)
     if memo is not None:
         clinic.write("UPDATE request SET memo = ?3 WHERE clinic = ?1 AND ref = ?2", old["pending"], memo)
     return found(clinic, [old["pending"]])[0]

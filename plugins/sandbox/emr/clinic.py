@@ -25,6 +25,10 @@ class Clinic:
     first_day: date
     """The day it was first touched."""
     today: date
+    at: str = ""
+    """The local time at which this is done."""
+    hand: str = ""
+    """Whose hand does it, as it calls itself."""
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """`sql` with the clinic's id as its first value."""

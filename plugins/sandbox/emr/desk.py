@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -51,6 +52,7 @@ class Write:
     created: bool = False
     at_once: bool = False
     """Even where writes come later: their outcome is the answer."""
+    hand: str = ""
 
     def __call__(self, clinic: Clinic) -> View | None:
         return self.act(clinic, self.asked)
@@ -66,12 +68,15 @@ class Desk:
     def orders(self, place: Place) -> Orders:
         return self._orders.setdefault(place, Orders())
 
-    async def run(self, place: Place, work: Callable[[Clinic], T], *, keep: bool = True) -> T:
-        """`work` in a transaction of its own. Raises Fault."""
-        today = self._now().date()
-        return await self._store.run(
-            lambda db: work(opened(db, place.personality, place.clinic, place.kind, today)), keep=keep
-        )
+    async def run(self, place: Place, work: Callable[[Clinic], T], *, keep: bool = True, hand: str = "") -> T:
+        """`work` in a transaction of its own, by that hand. Raises Fault."""
+        now = self._now()
+
+        def opening(db: sqlite3.Connection) -> T:
+            clinic = opened(db, place.personality, place.clinic, place.kind, now.date())
+            return work(replace(clinic, at=now.isoformat(), hand=hand))
+
+        return await self._store.run(opening, keep=keep)
 
     async def write(self, write: Write) -> Response:
         """Carry it out, or into its trouble. Raises Fault."""
@@ -115,7 +120,7 @@ class Desk:
             if not _awaits_code(seen):
                 self._later(write, self._settle_s)
                 return JSONResponse({"ticket": "accepted"}, 202)
-        made = await self.run(write.place, write)
+        made = await self.run(write.place, write, hand=write.hand)
         if _awaits_code(made):
             return JSONResponse(made, 202)
         if made is None or answers == "nothing":
@@ -130,7 +135,7 @@ class Desk:
     async def _after(self, write: Write, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         try:
-            await self.run(write.place, write)
+            await self.run(write.place, write, hand=write.hand)
         except Fault:
             return  # It was accepted, and is refused now: nobody is listening any more.
 

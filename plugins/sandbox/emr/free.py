@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 from plugins.sandbox.emr.clinic import CLOSES, OPENS, Clinic, half_hours
+from plugins.sandbox.emr.journal import noted
 from plugins.sandbox.emr.words import Fault, Marked, Query
 
 View = dict[str, Any]
@@ -33,10 +34,13 @@ def slot(clinic: Clinic, ref: str) -> View:
 
 def mark(clinic: Clinic, ref: str, asked: Marked) -> View:
     """Set a slot record's state, over the revision that the caller read."""
-    if asked.if_rev not in (None, str(_record(clinic, ref)["rev"])):
+    was = slot(clinic, ref)
+    if asked.if_rev not in (None, was["rev"]):
         raise Fault(412, "STALE")
     clinic.write("UPDATE slot SET rev = rev + 1, state = ?3 WHERE clinic = ?1 AND ref = ?2", ref, asked.state)
-    return slot(clinic, ref)
+    now = slot(clinic, ref)
+    noted(clinic, was, now)
+    return now
 
 
 def slot_view(row: sqlite3.Row) -> View:
