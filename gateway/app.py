@@ -46,9 +46,12 @@ def accounts_of(settings: Settings, route: Route) -> Accounts:
     return open_accounts(settings, Registry.load(plugins_of(settings)), route)
 
 
-def keys_of(settings: Settings) -> Keys:
-    """The master key; without one of one's own, one is made in the state directory. Raises BadKey."""
-    return Keys.load(settings.key) if settings.key else Keys.from_file(settings.state_dir / "gateway.key")
+def keys_of(settings: Settings, *, create: bool = True) -> Keys:
+    """The master key; without one of one's own, the state directory's, made there where there is none (`create`).
+
+    Raises BadKey.
+    """
+    return Keys.load(settings.key) if settings.key else Keys.from_file(settings.state_dir / "gateway.key", create)
 
 
 def mistakes_in(settings: Settings) -> list[str]:
@@ -121,15 +124,16 @@ async def attending(settings: Settings) -> AsyncIterator[Attending]:
     Raises BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
     """
     async with AsyncExitStack() as closing:
-        keys, ledger = await _ledger_of(settings, closing)
+        keys, ledger = await _ledger_of(settings, closing, new=False)
         answering = Answering(keys, ledger, settings.public_url)
         ending = Ending(ledger, answering, Metrics(CollectorRegistry()))
         yield Attending(ledger, answering, ending, None, serving=False)
 
 
-async def _ledger_of(settings: Settings, closing: AsyncExitStack) -> tuple[Keys, SqliteLedger]:
+async def _ledger_of(settings: Settings, closing: AsyncExitStack, *, new: bool) -> tuple[Keys, SqliteLedger]:
+    """`new`: it may be the first time, for which there is no key yet."""
     closing.enter_context(claim(settings.state_dir))
-    keys = keys_of(settings)
+    keys = keys_of(settings, create=new)
     ledger = SqliteLedger(ledger_path(settings), keys)
     await ledger.open()
     closing.push_async_callback(ledger.close)
@@ -146,7 +150,7 @@ async def opened(
     """
     pin_time_zones()
     async with AsyncExitStack() as closing:
-        keys, ledger = await _ledger_of(settings, closing)
+        keys, ledger = await _ledger_of(settings, closing, new=serving)
         network = Network(settings.state_dir)
         accounts = accounts_of(settings, network.route)
         await closing.enter_async_context(network.open())

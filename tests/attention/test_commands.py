@@ -210,6 +210,14 @@ def test_another_master_key_is_a_sentence(state, capsys):
     assert "another master key" in said(capsys, "list", status=1)
 
 
+def test_a_key_that_is_not_there_is_not_made_anew(state, capsys):
+    ledger(state)
+    (state / "gateway.key").unlink()
+    for arguments in (["list"], ["retry", NONE, "--demo"]):
+        assert "gateway.key can't be read" in said(capsys, *arguments, status=1)
+    assert not (state / "gateway.key").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
