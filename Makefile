@@ -40,7 +40,7 @@ faults: $(VENV)/dev.stamp
 
 # Against real servers, on loopback; needs Node.js 20 and npm, too.
 live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(GNUHEALTH_VENV)/stamp $(MEDPLUM_HOME)/stamp
-	$(IN) -m pytest -m live tests/live
+	$(IN) -m pytest -n 2 --dist loadgroup -m live tests/live
 
 # What was written by a running gateway (.state) stays.
 clean:

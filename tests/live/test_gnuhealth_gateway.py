@@ -155,7 +155,7 @@ def test_a_chain_shifts_within_itself(app: Client, clinic: Clinic):
 def test_a_chain_moves_to_somebody_else(app: Client, clinic: Clinic):
     answer = ok(app.change_many(clinic.booked(9, 10), resource_id=clinic.bo, **span(clinic.at(14), clinic.at(15))))
     assert [one["resource_id"] for one in answer] == [clinic.bo] * 2
-    assert (clinic.standing(clinic.anna), clinic.standing(clinic.bo)) == (["11:00"], ["14:00", "14:30"])
+    assert (clinic.starts(clinic.anna), clinic.starts(clinic.bo)) == (["11:00"], ["14:00", "14:30"])
 
 
 def test_a_range_that_is_not_free_changes_nothing(app: Client, clinic: Clinic):
