@@ -345,6 +345,15 @@ async def test_who_has_begun_to_write_waits_and_who_has_not_after_all_does_not()
 
 
 @in_virtual_time
+async def test_of_two_laters_the_longer_one_counts():
+    paced, start = pace(), now()
+    paced.later(60, now())
+    paced.later(1, now())
+    paced.later(None, now())
+    assert await Emr(paced).call(patient()) == pytest.approx(start + 60 + MARGIN_S)
+
+
+@in_virtual_time
 async def test_a_later_without_a_time_is_longer_each_time_but_not_for_those_who_were_under_way_together():
     paced = pace()
     emr, waits = Emr(paced), []
