@@ -83,3 +83,24 @@ def _changed(step: Change, now: Appointment, can: Capabilities) -> tuple[str, ..
         "status": now.status is not Status.CANCELLED,
     }
     return tuple(name for name, is_fine in fine.items() if not is_fine)
+
+
+def as_left(now: Appointment, made: Appointment | None) -> Appointment:
+    """What our write made of it, where the answer told and somebody else has written since."""
+    return now if made is None or made.version == now.version else made
+
+
+def as_before(step: Step, now: Appointment) -> bool:
+    """None of the fields that the step sets has changed."""
+    match step:
+        case Change():
+            return (
+                (step.span is None or now.span.same(step.before.span))
+                and (step.resource_id is None or now.resource_id == step.before.resource_id)
+                and (step.comment is None or (now.comment or "") == (step.before.comment or ""))
+                and now.status == step.before.status
+            )
+        case Cancel() | Confirm():
+            return now.status == step.before.status or now.status is Status.AWAITING
+        case _:
+            return False

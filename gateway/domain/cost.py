@@ -45,5 +45,7 @@ def _undo_calls(step: Step, can: Capabilities) -> int:
             return 1 + _calls(step, can)
         case Create():
             return 2 + (can.answers_with == "nothing" and not can.discard)
+        case MarkSlot():
+            return 2 + (step.state == "busy" and can.lists)
         case _:
             return 1

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from gateway.domain.availability import holds_time
-from gateway.domain.compare import deviations
+from gateway.domain.compare import as_before, as_left, deviations
 from gateway.domain.errors import Conflict, EmrDeviation, EmrFailed, GatewayError, OutcomeUnknown, Problem
-from gateway.domain.model import Appointment, Status
+from gateway.domain.model import Appointment
 from gateway.domain.questions import ReadCalendar
 from gateway.domain.steps import (
     Cancel,
@@ -72,7 +72,7 @@ class Attempt:
                 return await self._settled(step, answer, path)
             case _:
                 failure = Problem("EMR_ERROR", "The EMR answered a write with something else than was written.", path)
-                return await self.look_up(step, EmrFailed(problems=[failure]), since=self._monotonic())
+                return await self.look_up(step, EmrFailed(problems=[failure]), since=self._monotonic(), answered=True)
 
     async def send_together(self, steps: Sequence[Step], paths: Sequence[str | None]) -> Sequence[Result]:
         """Carry all of them out by one write. Never raises. An answer is not proof enough: each is read back."""
@@ -178,12 +178,12 @@ class Attempt:
             async for _ in self._moments(self._monotonic(), self._emr.capabilities.settles_within_s):
                 now = await self._find(step, id)
                 if now is not None and not deviations(step, now, self._emr.capabilities):
-                    return Result("done", Receipt(appointment=_as_left(now, made)))
+                    return Result("done", Receipt(appointment=as_left(now, made)))
         except EmrError:
             return Result("unknown", error=unknown(path))
-        if now is None or _as_before(step, now):
+        if now is None or as_before(step, now):
             return _unchanged(step, not_carried_out(path))
-        return self._compared(step, _as_left(now, made), path)
+        return self._compared(step, as_left(now, made), path)
 
     def _compared(self, step: Step, now: Appointment, path: str | None) -> Result:
         receipt = Receipt(appointment=now)
@@ -213,14 +213,16 @@ class Attempt:
             results |= zip(part, await together(*looks), strict=True)
         return [results[n] for n in range(len(steps))]
 
-    async def look_up(self, step: Step, failure: GatewayError, *, since: float) -> Result:
-        """What became of a write whose answer was lost. "Not done" only once it can't come through any more."""
+    async def look_up(self, step: Step, failure: GatewayError, *, since: float, answered: bool = False) -> Result:
+        """What became of a write whose answer was lost, or (`answered`) about something else than was written.
+
+        "Not done" only once it can't come through any more."""
         capabilities = self._emr.capabilities
         patience = max(capabilities.late_write_s, capabilities.settles_within_s)
         result = Result("unknown", error=OutcomeUnknown())
         async for _ in self._moments(since, patience):
             try:
-                result = await self._seen(step, failure)
+                result = await self._seen(step, failure, answered=answered)
             except EmrError:
                 result = Result("unknown", error=unknown(path_of(failure)))
                 continue
@@ -228,7 +230,7 @@ class Attempt:
                 return result
         return result
 
-    async def _seen(self, step: Step, failure: GatewayError) -> Result:
+    async def _seen(self, step: Step, failure: GatewayError, *, answered: bool) -> Result:
         if isinstance(step, MarkSlot):
             return await self._slot_seen(step, failure)
         now = await self._find(step, None)
@@ -239,10 +241,12 @@ class Attempt:
             return Result("left", error=changed_meanwhile()) if gone else Result("failed", error=failure)
         if not deviations(step, now, self._emr.capabilities):
             return Result("done", Receipt(appointment=now))
+        if makes_new(step) and answered:
+            return self._compared(step, now, path_of(failure))
         if makes_new(step):
             # Made by this very step; but since when it is not as was asked for, and by whom, nobody can tell.
             return Result("left", Receipt(appointment=now), changed_meanwhile())
-        if _as_before(step, now):
+        if as_before(step, now):
             return _unchanged(step, failure)
         return Result("left", error=changed_meanwhile())
 
@@ -289,27 +293,6 @@ class Attempt:
                 return
             await self._sleep(min(delay, left))
             delay = min(delay * 2, 1.0)
-
-
-def _as_left(now: Appointment, made: Appointment | None) -> Appointment:
-    """What our write made of it, where the answer told and somebody else has written since."""
-    return now if made is None or made.version == now.version else made
-
-
-def _as_before(step: Step, now: Appointment) -> bool:
-    """None of the fields that the step sets has changed."""
-    match step:
-        case Change():
-            return (
-                (step.span is None or now.span.same(step.before.span))
-                and (step.resource_id is None or now.resource_id == step.before.resource_id)
-                and (step.comment is None or (now.comment or "") == (step.before.comment or ""))
-                and now.status == step.before.status
-            )
-        case Cancel() | Confirm():
-            return now.status == step.before.status or now.status is Status.AWAITING
-        case _:
-            return False
 
 
 def _unchanged(step: Step, failure: GatewayError) -> Result:
