@@ -21,7 +21,7 @@ run: $(VENV)/run.stamp
 	$(IN) -m gateway serve --demo
 
 test: $(VENV)/dev.stamp
-	$(IN) -m pytest -n 2
+	$(IN) -m pytest -n 3
 
 lint: $(VENV)/dev.stamp
 	$(IN) -m ruff check .

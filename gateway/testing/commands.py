@@ -141,7 +141,9 @@ class Trial:
 
 def _seen(a: Appointment | None) -> Seen:
     """All of it but its id and version."""
-    return () if a is None else (*a.span.key, a.resource_id, a.patient_id, a.status, (a.comment or "").strip())
+    if a is None:
+        return ()
+    return (*a.span.key, a.resource_id, a.patient_id, a.status, a.confirmed, (a.comment or "").strip())
 
 
 def judge(end: End, before: Stand, after: Stand, wanted: Stand) -> None:
