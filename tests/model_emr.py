@@ -79,6 +79,23 @@ class ModelEmr(Emr):
         if not getattr(step, "quiet", True):
             self.heard.append(step.chain)
         fault = self.faults.get(self.writes)
+        self._strike(fault, lambda: self.model.write(step))
+        match fault:
+            case "other":
+                return self.model.write(replace(step, comment="another text"))
+            case "mistaken":
+                self.model.write(step)
+                other = next(a for a in self.model.book.values() if a.id != getattr(step, "before", a).id)
+                return Receipt(appointment=other)
+            case "nothing":
+                self.model.write(step)
+                return Receipt()
+            case _:
+                receipt = self.model.write(step)
+        return self._staffed(receipt)
+
+    def _strike(self, fault: str | None, write: Callable[[], Any]) -> None:
+        """What can go wrong with any write: raised here, or another fault's matter."""
         if self.down:
             raise NotSent
         match fault:
@@ -93,27 +110,15 @@ class ModelEmr(Emr):
             case "bug":
                 raise KeyError("name of nobody")
             case "lost":
-                self.model.write(step)
+                write()
                 raise MaybeDone(timed_out=True)
             case "late":
-                self.clock.due.append((self.clock.seconds + 2, lambda: self.model.write(step)))
+                self.clock.due.append((self.clock.seconds + 2, write))
                 raise MaybeDone(timed_out=True)
             case "blackout":
-                self.model.write(step)
+                write()
                 self.down = True
                 raise MaybeDone
-            case "other":
-                return self.model.write(replace(step, comment="another text"))
-            case "mistaken":
-                self.model.write(step)
-                other = next(a for a in self.model.book.values() if a.id != getattr(step, "before", a).id)
-                return Receipt(appointment=other)
-            case "nothing":
-                self.model.write(step)
-                return Receipt()
-            case _:
-                receipt = self.model.write(step)
-        return self._staffed(receipt)
 
     def _staffed(self, answer: T) -> T:
         if self.staff is not None:
@@ -126,31 +131,11 @@ class ModelEmr(Emr):
     async def bundle(self, steps: Sequence[Step]) -> Sequence[Receipt]:
         """One write, all or nothing; with a fault of those that begin with "half" the promise is broken."""
         self.writes += 1
-        if self.down:
-            raise NotSent
-        match self.faults.get(self.writes):
-            case "refuse":
-                raise Refused("rule", emr_code="TOO_LATE")
+        fault = self.faults.get(self.writes)
+        self._strike(fault, lambda: self.model.bundle(steps))
+        match fault:
             case "stale":
                 raise Refused("stale")
-            case "not sent":
-                raise NotSent
-            case "busy":
-                raise Throttled(retry_after=1)
-            case "drop":
-                raise MaybeDone
-            case "bug":
-                raise KeyError("name of nobody")
-            case "lost":
-                self.model.bundle(steps)
-                raise MaybeDone(timed_out=True)
-            case "late":
-                self.clock.due.append((self.clock.seconds + 2, lambda: self.model.bundle(steps)))
-                raise MaybeDone(timed_out=True)
-            case "blackout":
-                self.model.bundle(steps)
-                self.down = True
-                raise MaybeDone
             case "other":
                 return self.model.bundle([replace(s, comment="?") if hasattr(s, "comment") else s for s in steps])
             case "nothing":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.domain.availability import holds_time
 from gateway.domain.compare import deviations, untouched
-from gateway.domain.model import Appointment, Slot, Status
-from gateway.domain.questions import ReadCalendar
+from gateway.domain.model import Appointment, Status
 from gateway.domain.steps import Cancel, MarkSlot, Receipt
 from gateway.execute.attempt import Result
 from gateway.execute.failures import changed_meanwhile
+from gateway.execute.holders import is_held
 from gateway.execute.progress import Progress
 from gateway.port import Emr, EmrError
 
@@ -41,14 +40,6 @@ async def _slot(emr: Emr, step: MarkSlot) -> Result | MarkSlot:
     if found is None or found[0] == "free" or await is_held(emr, step.slot):
         return Result("done", Receipt(slot=None if found is None else found[1]))
     return replace(step, slot=found[1])
-
-
-async def is_held(emr: Emr, slot: Slot) -> bool:
-    """Does anybody's appointment stand in the slot, as far as the EMR can be asked? Then it is not given back."""
-    if not emr.capabilities.lists:
-        return False
-    there = await emr.calendar(ReadCalendar(slot.span, resource_id=slot.resource_id))
-    return any(holds_time(one) and slot.id in one.slot_ids for one in there)
 
 
 def _is_done(at: Progress, now: Appointment, emr: Emr) -> bool:

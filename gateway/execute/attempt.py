@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from gateway.domain.availability import holds_time
 from gateway.domain.compare import as_before, as_left, deviations
 from gateway.domain.errors import Conflict, EmrDeviation, EmrFailed, GatewayError, OutcomeUnknown, Problem
 from gateway.domain.model import Appointment
-from gateway.domain.questions import ReadCalendar
 from gateway.domain.steps import (
     Cancel,
     Change,
@@ -25,6 +23,7 @@ from gateway.domain.steps import (
     waits_for_code,
 )
 from gateway.execute.failures import changed_meanwhile, not_carried_out, of_write, path_of, taken, unknown
+from gateway.execute.holders import is_held
 from gateway.execute.together import together
 from gateway.port import Emr, EmrError, MaybeDone, NotSent, Refused, Throttled
 
@@ -255,11 +254,8 @@ class Attempt:
         found = await self._emr.slot(step.slot)
         if found is None or found[0] != step.state:
             return Result("failed", error=failure)
-        if step.state == "busy" and self._emr.capabilities.lists:
-            wanted = ReadCalendar(step.slot.span, resource_id=step.slot.resource_id)
-            others = await self._emr.calendar(wanted)
-            if any(holds_time(o) and step.slot.id in o.slot_ids and o.id not in self.own for o in others):
-                return Result("failed", error=Conflict(problems=[taken()]))
+        if step.state == "busy" and await is_held(self._emr, step.slot, but=self.own):
+            return Result("failed", error=Conflict(problems=[taken()]))
         return Result("done", Receipt(slot=found[1]))
 
     async def marked(self, step: MarkSlot) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from gateway.domain.compare import untouched
 from gateway.domain.model import Appointment, Slot, Status
 from gateway.domain.steps import Cancel, Change, Create, Discard, MarkSlot, Step
-from gateway.execute.again import is_held
 from gateway.execute.attempt import Attempt, Result, Sleep
+from gateway.execute.holders import is_held
 from gateway.execute.progress import Progress
 from gateway.ledger import StepState
 from gateway.port import Emr, EmrError
