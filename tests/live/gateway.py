@@ -33,7 +33,7 @@ plugin = "{plugin}"
 settings = {{ {settings} }}
 """
 ENDED = ("done", "refused", "undone", "needs_attention")
-LONGEST_S = 60
+LONGEST_S = 120
 REPAIRED_S = 20
 
 Settings = Mapping[str, Any]

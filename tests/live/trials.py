@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,10 @@ Fault = tuple[str, str]
 
 Act = Callable[["Trial", int], None]
 """Of the staff, at a write of this number."""
+
+BUSY = (503, 504)
+"""Nothing was written; whoever asks again may have better luck."""
+ASKED_AT_MOST = 20
 
 _numbers = count(1)
 
@@ -104,6 +109,14 @@ class Trial:
                 return self.app.send("PATCH", f"/appointments/{self.ids[0]}", body, headers=headers)
             return self.app.send("PATCH", "/appointments", {"ids": self.ids, **body}, headers=headers)
         return None
+
+    def insists(self) -> None:
+        """Ask until something has happened to it: a server that was too busy before the first write is asked again."""
+        for _ in range(ASKED_AT_MOST):
+            answer = self.ask()
+            if self.met or answer is None or answer.status_code not in BUSY:
+                return
+            time.sleep(1)
 
     def end(self) -> End:
         command = self.app.settled(self.key)

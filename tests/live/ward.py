@@ -20,7 +20,8 @@ from tests.live.witness import Witness
 
 LATE_S = 1.0
 """A lost answer is looked up for so long: these servers are never that late."""
-LONGEST_S = 60
+LONGEST_S = 150
+"""On a busy machine a server takes its time when so many come at once."""
 
 
 class Case(NamedTuple):
@@ -95,7 +96,7 @@ class Ward:
             lane, trial.app = free.get()
             trial.begins(state, lane)
             lane.begin({case.n: case.what(trial)})
-            trial.ask()
+            trial.insists()
             free.put((lane, trial.app))
             if gate is not None and not trial.met:
                 gate.turned_away()
