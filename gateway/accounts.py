@@ -11,12 +11,13 @@ import httpx
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.clients_file import OF_ACCOUNTS, WRITTEN_OUT, AccountSettings, is_reference
+from gateway.clients_file import OF_ACCOUNTS, WRITTEN_OUT, AccountSettings
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.editions import Edition
 from gateway.manners import Manners
 from gateway.network import lives_here
 from gateway.port import Account, BadAccount, Emr, Vendor
+from gateway.references import is_reference
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
 from gateway.toml_files import ConfigError, dotted, mistakes

@@ -1,6 +1,6 @@
 """The clients file: who may call, with which secret, and which EMR accounts they have.
 
-Secrets of EMRs stand in it only as references, `env:NAME` or `file:PATH`; secrets of clients only as hashes.
+Secrets of EMRs stand in it only as references (`gateway.references`); secrets of clients only as hashes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from gateway.declared import KEY
 from gateway.domain.capabilities import SlotCheck
+from gateway.references import HINT, is_reference, replaced
 from gateway.toml_files import checked, read_toml
 from gateway.way import DIRECT, Proxy, Tls, Way
 
 _ADVICE = "copy clients.example.toml there, or try the demonstration with `serve --demo`"
-WRITTEN_OUT = "is a secret; refer to it as env:NAME or file:PATH"
+WRITTEN_OUT = f"is a secret; refer to it as {HINT}"
 _HMAC = re.compile(r"[0-9a-f]{64}")
 
 
@@ -73,7 +74,7 @@ class AccountSettings:
     given: Mapping[str, Any] = field(repr=False)
     """The plugin's settings as they are written."""
     values: Mapping[str, Any] = field(repr=False)
-    """The same with every reference replaced by what it refers to."""
+    """The same with every reference replaced by what it refers to; `Stored` for what is in the gateway's own store."""
     place: str
     """Where it is written, for sentences about it."""
     notify: bool | None = None
@@ -123,44 +124,6 @@ def read_clients(path: Path, environ: Mapping[str, str], found: list[str]) -> Cl
     return ClientsFile(demo=row.demo, clients=clients)
 
 
-def references(values: Mapping[str, Any], place: str, path: Path, environ: Mapping[str, str], found: list[str]) -> Any:
-    """`values` with every `env:NAME` and `file:PATH` in them replaced; a path is relative to the file at `path`."""
-
-    def replace(value: Any, where: str) -> Any:
-        if isinstance(value, Mapping):
-            return {name: replace(inner, f"{where}.{name}") for name, inner in value.items()}
-        if isinstance(value, list):
-            return [replace(inner, f"{where}.{index}") for index, inner in enumerate(value)]
-        if not is_reference(value):
-            return value
-        try:
-            return _looked_up(value, path.parent, environ)
-        except LookupError as error:
-            found.append(f"{where} {error}")
-            return value
-
-    return replace(values, place)
-
-
-def is_reference(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(("env:", "file:"))
-
-
-def _looked_up(reference: str, directory: Path, environ: Mapping[str, str]) -> str:
-    kind, _, where = reference.partition(":")
-    if kind == "env":
-        if not environ.get(where):
-            raise LookupError(f"refers to {where}, which the environment does not have; set it")
-        return environ[where]
-    try:
-        text = (directory / where).read_text("utf-8").strip("\r\n")
-    except (OSError, ValueError) as error:
-        raise LookupError(f"refers to a file that can't be read ({type(error).__name__}); see to {where}") from None
-    if not text:
-        raise LookupError(f"refers to a file that is empty; fill {where}")
-    return text
-
-
 def _client(given: Mapping[str, Any], index: int, reading: _Reading) -> ClientSettings | None:
     place = f"{reading.path}: client {_label(given.get('id'), index)}"
     row = checked(_ClientRow, given, place, reading.found)
@@ -193,7 +156,7 @@ def _accounts(emrs: object, place: str, reading: _Reading) -> Iterable[AccountSe
                 name=row.name,
                 slot_check=row.slot_check,
                 given=row.settings,
-                values=references(row.settings, f"{where}.settings", reading.path, reading.environ, reading.found),
+                values=replaced(row.settings, f"{where}.settings", reading.path, reading.environ, reading.found),
                 place=where,
                 notify=row.notify,
                 cancel_reason=row.cancel_reason,
@@ -215,7 +178,7 @@ def _tls(row: _TlsRow, where: str, reading: _Reading) -> Tls:
     for name in ("private_key", "key_password"):
         if name in given and not is_reference(given[name]) and not reading.demo:
             reading.found.append(f"{where}.{name} {WRITTEN_OUT}")
-    tls = Tls(**references(given, where, reading.path, reading.environ, reading.found))
+    tls = Tls(**replaced(given, where, reading.path, reading.environ, reading.found))
     if len(reading.found) == before and tls not in reading.proven:
         reading.proven.add(tls)
         reading.found.extend(f"{where}.{mistake}" for mistake in tls.mistakes())
@@ -224,7 +187,7 @@ def _tls(row: _TlsRow, where: str, reading: _Reading) -> Tls:
 
 def _proxy(given: str, where: str, reading: _Reading) -> Proxy | None:
     before = len(reading.found)
-    told = references({"proxy": given}, where, reading.path, reading.environ, reading.found)
+    told = replaced({"proxy": given}, where, reading.path, reading.environ, reading.found)
     if len(reading.found) > before:
         return None
     try:
