@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,18 +21,19 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from gateway import __version__, app, demo, logs, serving
+from gateway import __version__, app, clock, demo, logs, serving
 from gateway.attention import control, terminal
 from gateway.attention.attending import CantBe
 from gateway.auth import client_hash
 from gateway.described import described
+from gateway.kept import overlapping
 from gateway.keys import BadKey, WrongKey
 from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
 from gateway.port import PLUGIN_API
 from gateway.registry import PluginError, Registry
 from gateway.routes import metrics_app
-from gateway.settings import Settings, examine, load_without_clients
+from gateway.settings import Settings, examine, load_without_clients, present_secrets
 from gateway.state_dir import StateDirBusy, StateDirUnusable, claim
 from gateway.support_table import TABLES
 from gateway.toml_files import ConfigError
@@ -99,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     secret = commands.add_parser("secret", parents=[config], help="make a client's secret")
     secret.add_argument("client_id", help="whose secret it will be")
     secret.add_argument("--argon2", action="store_true", help="hash one that a person chose, from standard input")
+    secret.add_argument(
+        "--overlap-days", type=float, default=7.0, help="how long the present secret stays good (default: 7)"
+    )
     secret.set_defaults(run=_secret)
     return parser
 
@@ -251,13 +256,24 @@ def _sandbox(asked: argparse.Namespace) -> int:
 
 def _secret(asked: argparse.Namespace) -> int:
     if asked.argon2:
-        print(f'secret = "argon2:{PasswordHasher().hash(_chosen())}"')
-        return 0
+        return _told(asked, f"argon2:{PasswordHasher().hash(_chosen())}")
     settings = load_without_clients(os.environ, config=asked.config)
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = secrets.token_urlsafe(32)
     print(f"# for the client, and shown only now: {secret}")
-    print(f'secret = "hmac:{client_hash(app.keys_of(settings), asked.client_id, secret)}"')
+    return _told(asked, f"hmac:{client_hash(app.keys_of(settings), asked.client_id, secret)}")
+
+
+def _told(asked: argparse.Namespace, new: str) -> int:
+    """The line for the clients file; where the client stands there already, with the secret that it has now."""
+    now = clock.now()
+    present = present_secrets(os.environ, asked.client_id, config=asked.config)
+    kept = [f'"{text}"' for text in overlapping(new, present, now, now + timedelta(days=asked.overlap_days))]
+    if len(kept) == 1:
+        print(f"secret = {kept[0]}")
+    else:
+        print("# the present one stays good until the instant behind it; take it out afterwards")
+        print(f"secret = [{', '.join(kept)}]")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,8 +71,13 @@ class Gateway(Protocol):
     bear their type (`gateway.wire.typed_id` takes them apart).
     """
 
-    def authenticate(self, client_id: str | None, client_secret: str | None) -> Awaitable[Principal]:
-        """Raises Unauthorized, the same and as slowly whatever was wrong."""
+    def authenticate(self, client_id: str | None, client_secret: str | None, source: str) -> Awaitable[Principal]:
+        """`source`: the address that the request comes from. Raises Unauthorized, the same and as slowly whatever was
+        wrong; RateLimited where too much that is wrong comes from there."""
+        ...
+
+    def admit(self, principal: Principal) -> AbstractContextManager[None]:
+        """For as long as one of the client's requests is under way. Raises RateLimited."""
         ...
 
     def accounts(self, principal: Principal) -> Sequence[AccountInfo]: ...

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from gateway import __version__, routes
 from gateway.accounts import OpenAccount, Route, open_accounts, plugins_of
+from gateway.admission import Admission
 from gateway.answering import Answering
 from gateway.attention.attending import Attending
 from gateway.auth import Clients
@@ -169,6 +170,7 @@ async def opened(
             drain_s=settings.limits.drain_s,
             metrics=metrics,
             serving=serving,
+            admission=Admission(settings.allowance, settings.allowances),
         )
         closing.push_async_callback(service.stop)
         yield service

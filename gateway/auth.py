@@ -3,21 +3,27 @@
 Generated secrets are kept as keyed hashes: checking one costs microseconds. Secrets that people chose are kept as
 argon2 hashes, which cost a tenth of a second and 64 MiB: each is verified once, in a thread, and known from then on
 by a keyed hash. Wherever any client has such a secret, every refusal costs as much as verifying one.
+
+Guesses wait in the line of where they come from (`gateway.guesses`); who is known to be right stands in none.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from gateway import clock
 from gateway.api import Principal
 from gateway.domain.errors import RateLimited, Unauthorized
+from gateway.guesses import CHOSEN, GENERATED, Guesses
+from gateway.kept import Kept, taken_apart
 from gateway.keys import Keys
 
 _PURPOSE = "client-secret"
@@ -31,42 +37,71 @@ _WAITING = 32
 class _Known:
     """What is kept of a client's secrets; any of them lets it in."""
 
-    hashes: tuple[str, ...] = ()
-    argon2: tuple[str, ...] = ()
+    hashes: tuple[Kept, ...] = ()
+    argon2: tuple[Kept, ...] = ()
+
+
+_NOBODY = _Known((Kept("hmac", "-" * 64),))
+"""Whom there is none of is compared with something, too."""
 
 
 class Clients:
-    """The clients that may call. `secrets`: by client id, as `hmac:…`, `argon2:…` or `plain:…`."""
+    """The clients that may call. `secrets`: by client id, as `hmac:…`, `argon2:…` or `plain:…`, and ` until …` where
+    they end. `now` is the time, in UTC."""
 
-    def __init__(self, secrets: Mapping[str, Iterable[str]], keys: Keys) -> None:
-        self._keys = keys
+    def __init__(
+        self,
+        secrets: Mapping[str, Iterable[str]],
+        keys: Keys,
+        *,
+        guesses: Guesses | None = None,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._keys, self._now = keys, now
         self._clients = {id: _known(id, kept, keys) for id, kept in secrets.items()}
-        self._costly = tuple(phc for known in self._clients.values() for phc in known.argon2)
+        self._costly = tuple(kept for known in self._clients.values() for kept in known.argon2)
         self._rounds = max((len(known.argon2) for known in self._clients.values()), default=0)
-        self._remembered: OrderedDict[str, None] = OrderedDict()
-        self._checking: dict[str, asyncio.Task[bool]] = {}
+        self._guesses = guesses or Guesses(CHOSEN if self._costly else GENERATED)
+        self._remembered: OrderedDict[str, Kept] = OrderedDict()
+        self._checking: dict[str, asyncio.Task[Kept | None]] = {}
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="argon2")
 
-    async def authenticate(self, client_id: str | None, client_secret: str | None) -> Principal:
-        """Raises Unauthorized, the same whatever was wrong; RateLimited when too many guesses are being checked."""
+    async def authenticate(self, client_id: str | None, client_secret: str | None, source: str = "") -> Principal:
+        """`source`: the address that it comes from.
+
+        Raises Unauthorized, the same whatever was wrong; RateLimited when too many guesses come from there, or are
+        being checked. Neither says anything of the secret: it was not looked at.
+        """
         if client_id and client_secret:
-            known = self._clients.get(client_id, _Known())
-            if await self._is_right(client_id, client_secret, known):
+            known = self._clients.get(client_id, _NOBODY)
+            digest = client_hash(self._keys, client_id, client_secret)
+            if self._is_known(digest, known) or await self._is_guessed(digest, client_secret, known, source):
                 return Principal(client_id)
         raise Unauthorized("The client id or the client secret is missing or wrong.")
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _is_right(self, id: str, secret: str, known: _Known) -> bool:
-        digest = client_hash(self._keys, id, secret)
-        # Against one hash at least, also for a client that there is none of.
-        if any(Keys.same(digest, kept) for kept in known.hashes or ("",)):
+    def _is_known(self, digest: str, known: _Known) -> bool:
+        """Costs microseconds, and waits for nobody."""
+        now = self._now()
+        if any(Keys.same(digest, kept.value) and kept.is_good(now) for kept in known.hashes):
             return True
-        if digest in self._remembered:
-            self._remembered.move_to_end(digest)
-            return True
-        return self._rounds > 0 and await self._verified(digest, secret, known)
+        remembered = self._remembered.get(digest)
+        if remembered is None or not remembered.is_good(now):
+            return False
+        self._remembered.move_to_end(digest)
+        return True
+
+    async def _is_guessed(self, digest: str, secret: str, known: _Known, source: str) -> bool:
+        """Who asks is not known to be right. It takes its turn also where there is nothing to be verified."""
+        if digest in self._checking:
+            return await self._verified(digest, secret, known)
+        await self._guesses.turn(source)
+        if not self._rounds or not await self._verified(digest, secret, known):
+            return False
+        self._guesses.forgive(source)
+        return True
 
     async def _verified(self, digest: str, secret: str, known: _Known) -> bool:
         """Requests with the same secret share one verification, which goes on when one of them hangs up."""
@@ -76,29 +111,30 @@ class Clients:
                 raise RateLimited("Too many client secrets are being checked.", retry_after=1)
             task = self._checking[digest] = asyncio.create_task(self._verify(digest, secret, known))
             task.add_done_callback(lambda ended: self._ended(digest, ended))
-        return await asyncio.shield(task)
+        return await asyncio.shield(task) is not None
 
-    def _ended(self, digest: str, task: asyncio.Task[bool]) -> None:
+    def _ended(self, digest: str, task: asyncio.Task[Kept | None]) -> None:
         del self._checking[digest]
         # Whoever waited may be gone: what it raised (at shutdown) counts as seen.
         _ = task.cancelled() or task.exception()
 
-    async def _verify(self, digest: str, secret: str, known: _Known) -> bool:
-        loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, self._compare, _written(secret), known.argon2)
-        if right:
-            self._remembered[digest] = None
+    async def _verify(self, digest: str, secret: str, known: _Known) -> Kept | None:
+        loop, now = asyncio.get_running_loop(), self._now()
+        good = tuple(kept for kept in known.argon2 if kept.is_good(now))
+        right = await loop.run_in_executor(self._threads, self._compare, _written(secret), good)
+        if right is not None:
+            self._remembered[digest] = right
             while len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         return right
 
-    def _compare(self, secret: bytes, kept: tuple[str, ...]) -> bool:
+    def _compare(self, secret: bytes, good: tuple[Kept, ...]) -> Kept | None:
         """As many verifications for every client, known or not: the missing ones are of other clients' hashes."""
-        if any(_matches(phc, secret) for phc in kept):
-            return True
-        for phc in (self._costly * self._rounds)[: self._rounds - len(kept)]:
-            _matches(phc, secret)
-        return False
+        right = next((kept for kept in good if _matches(kept.value, secret)), None)
+        if right is None:
+            for kept in (self._costly * self._rounds)[: self._rounds - len(good)]:
+                _matches(kept.value, secret)
+        return right
 
 
 def client_hash(keys: Keys, client_id: str, secret: str) -> str:
@@ -106,19 +142,12 @@ def client_hash(keys: Keys, client_id: str, secret: str) -> str:
     return keys.hmac(_PURPOSE, client_id, secret)
 
 
-def _known(id: str, kept: Iterable[str], keys: Keys) -> _Known:
-    hashes: list[str] = []
-    argon2: list[str] = []
-    for secret in kept:
-        kind, _, value = secret.partition(":")
-        match kind:
-            case "argon2":
-                argon2.append(value)
-            case "plain":
-                hashes.append(client_hash(keys, id, value))
-            case _:
-                hashes.append(value)
-    return _Known(tuple(hashes), tuple(argon2))
+def _known(id: str, secrets: Iterable[str], keys: Keys) -> _Known:
+    all = [taken_apart(text) for text in secrets]
+    hashes = [replace(k, value=client_hash(keys, id, k.value)) if k.kind == "plain" else k for k in all]
+    return _Known(
+        tuple(kept for kept in hashes if kept.kind != "argon2"), tuple(kept for kept in all if kept.kind == "argon2")
+    )
 
 
 def _matches(phc: str, secret: bytes) -> bool:

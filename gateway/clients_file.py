@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from gateway.declared import KEY
 from gateway.domain.capabilities import SlotCheck
+from gateway.kept import taken_apart
 from gateway.references import HINT, is_reference, replaced
 from gateway.toml_files import checked, read_toml
 from gateway.way import DIRECT, Proxy, Tls, Way
@@ -35,9 +36,16 @@ class _ClientsRow(_Row):
     clients: list[dict[str, Any]] = []
 
 
+class _LimitsRow(_Row):
+    rate: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
 class _ClientRow(_Row):
     id: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")]
     secret: Annotated[str | list[str], Field(union_mode="left_to_right")]
+    limits: _LimitsRow = _LimitsRow()
     emrs: dict[str, dict[str, Any]] = {}
 
 
@@ -88,7 +96,10 @@ class AccountSettings:
 class ClientSettings:
     id: str
     secrets: tuple[str, ...] = field(repr=False)
-    """Each `hmac:…`, `argon2:…` or, in a demonstration, `plain:…`; any of them lets the client in."""
+    """Each `hmac:…`, `argon2:…` or, in a demonstration, `plain:…`; any of them lets the client in, until its end
+    where it has one (` until …`)."""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the allowance that clients have."""
     emrs: tuple[AccountSettings, ...] = ()
 
 
@@ -132,7 +143,10 @@ def _client(given: Mapping[str, Any], index: int, reading: _Reading) -> ClientSe
     secrets = _secrets(given.get("secret"))
     if secrets is not None:
         reading.found.extend(f"{place}: {mistake}" for mistake in _secret_mistakes(secrets, demo=reading.demo))
-    return ClientSettings(id=row.id, secrets=secrets or (), emrs=accounts) if row else None
+    if row is None:
+        return None
+    limits = row.limits.model_dump(exclude_none=True)
+    return ClientSettings(id=row.id, secrets=secrets or (), limits=limits, emrs=accounts)
 
 
 def _secrets(given: object) -> tuple[str, ...] | None:
@@ -207,10 +221,14 @@ def _secret_mistakes(secrets: tuple[str, ...], *, demo: bool) -> Iterable[str]:
     if not secrets:
         yield "secret is an empty list; make one with `python -m gateway secret`"
     for secret in secrets:
-        kind, _, value = secret.partition(":")
-        if kind == "plain" and not demo:
+        try:
+            kept = taken_apart(secret)
+        except ValueError:
+            yield "secret should end with an instant after `until`, such as 2031-03-03T09:00:00Z"
+            continue
+        if kept.kind == "plain" and not demo:
             yield "a plain: secret is for files that say demo = true; make one with `python -m gateway secret`"
-        elif not _well_formed(kind, value):
+        elif not _well_formed(kept.kind, kept.value):
             yield "secret should be hmac:… or argon2:… as `python -m gateway secret` prints it"
 
 

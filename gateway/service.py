@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway import clock
 from gateway.accounts import OpenAccount
+from gateway.admission import Admission, Allowance
 from gateway.answering import Answering
 from gateway.api import AccountInfo, Circumstances, Principal, Reply
 from gateway.attention.attending import Attending
@@ -32,7 +34,7 @@ from gateway.writing import Work, Writing, store_down
 
 log = logging.getLogger("gateway.service")
 
-Authenticate = Callable[[str | None, str | None], Awaitable[Principal]]
+Authenticate = Callable[[str | None, str | None, str], Awaitable[Principal]]
 PURGE_EVERY_S = 600.0
 
 
@@ -53,9 +55,11 @@ class Service:
         drain_s: float = 20.0,
         metrics: CollectorRegistry | None = None,
         serving: bool = True,
+        admission: Admission | None = None,
     ) -> None:
         """`serving`: commands will be taken; else it is only for a person to see to those there are."""
         self._accounts, self._authenticate = accounts, authenticate
+        self._admission = admission or Admission(Allowance(), {})
         self._ledger, self._key_ttl, self._drain_s = ledger, key_ttl, drain_s
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
@@ -108,10 +112,13 @@ class Service:
         # All before any of them ends: the locks that one gives back, its write still on its way, are for nobody.
         await asyncio.gather(*self._writing.cut_off(), *self._repair.cut_off(), return_exceptions=True)
 
-    async def authenticate(self, client_id: str | None, client_secret: str | None) -> Principal:
+    async def authenticate(self, client_id: str | None, client_secret: str | None, source: str) -> Principal:
         """Also the one door of all that needs credentials: it is shut when the gateway is being stopped."""
         self._refuse_if_closed()
-        return await self._authenticate(client_id, client_secret)
+        return await self._authenticate(client_id, client_secret, source)
+
+    def admit(self, principal: Principal) -> AbstractContextManager[None]:
+        return self._admission.request(principal.client_id)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -145,7 +152,10 @@ class Service:
     async def write(self, principal: Principal, emr: str, command: Command, circumstances: Circumstances) -> Reply:
         self._refuse_if_closed()
         work = Work(uuid4().hex, principal, self._account(principal, emr), command, circumstances)
-        return await (self._writing.dry_run(work) if circumstances.dry_run else self._writing.write(work))
+        if circumstances.dry_run:
+            return await self._writing.dry_run(work)
+        self._admission.command(principal.client_id, self._writing.running(principal.client_id))
+        return await self._writing.write(work)
 
     def _account(self, principal: Principal, emr: str) -> OpenAccount:
         account = self._accounts.get((principal.client_id, emr))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from gateway.admission import Allowance
 from gateway.clients_file import ClientSettings, read_clients
 from gateway.toml_files import ConfigError, checked, read_toml
 
@@ -63,6 +64,10 @@ class Limits(_Section):
     lock_wait_s: Annotated[float, Field(ge=0, le=600)] = 10
     key_ttl_h: Annotated[float, Field(gt=0, le=24 * 366)] = 24
     drain_s: Annotated[float, Field(ge=0, le=600)] = 20
+    client_rate: Annotated[float, Field(gt=0, le=1_000_000)] = Allowance().rate
+    """Requests a second of one client, and of each; `clients.toml` may say otherwise of one."""
+    client_burst: Annotated[int, Field(ge=1, le=1_000_000)] = Allowance().burst
+    client_concurrency: Annotated[int, Field(ge=1, le=100_000)] = Allowance().concurrency
 
 
 class _File(_Section):
@@ -101,6 +106,17 @@ class Settings:
         return (host.strip("[]"), int(port)) if host else None
 
     @property
+    def allowance(self) -> Allowance:
+        """What each client may ask for, unless the clients file says otherwise."""
+        limits = self.limits
+        return Allowance(rate=limits.client_rate, burst=limits.client_burst, concurrency=limits.client_concurrency)
+
+    @property
+    def allowances(self) -> Mapping[str, Allowance]:
+        """By client id, of those of whom it does."""
+        return {client.id: replace(self.allowance, **client.limits) for client in self.clients if client.limits}
+
+    @property
     def public_url(self) -> str:
         return self.server.public_url or f"http://{_reachable(self.server.host)}:{self.server.port}"
 
@@ -134,6 +150,13 @@ def examine(
     if clients.demo and not read.env.GATEWAY_DEMO and not _is_loopback(basics.server.host):
         found.append(_exposed(path, basics.server.host))
     return replace(basics, clients=clients.clients, demo=clients.demo), found
+
+
+def present_secrets(environ: Mapping[str, str], client_id: str, *, config: Path | None = None) -> tuple[str, ...]:
+    """What is kept of a client's secrets now; nothing where there is no such client, or no clients file yet."""
+    read = _read(environ, config, [])
+    clients = read_clients(read.path.parent / read.file.clients, environ, []).clients
+    return next((client.secrets for client in clients if client.id == client_id), ())
 
 
 @dataclass(frozen=True, slots=True)

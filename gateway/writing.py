@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -79,6 +80,7 @@ class Writing:
         self._answering, self._repair, self._ending, self._metrics = answering, repair, ending, metrics
         self._lock_wait_s, self._key_ttl = lock_wait_s, key_ttl
         self._running: set[asyncio.Task[Reply]] = set()
+        self._of_clients: Counter[str] = Counter()
         self._leftovers: set[asyncio.Task[None]] = set()
 
     async def write(self, work: Work) -> Reply:
@@ -88,17 +90,29 @@ class Writing:
         task = asyncio.create_task(self._begun(work, claimed))
         task.add_done_callback(_heard)
         task.add_done_callback(lambda _: claimed.set())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._counted(task, work.principal.client_id)
         # Whoever does not want to wait is told where to ask, and there must be something to be found there.
         await claimed.wait()
         await asyncio.wait({task}, timeout=work.circumstances.wait_s)
         # One that was handed over is gone on with by the next start.
         return task.result() if task.done() and not task.cancelled() else await self._pending(work)
 
+    def _counted(self, task: asyncio.Task[Reply], client: str) -> None:
+        def ended(task: asyncio.Task[Reply]) -> None:
+            self._running.discard(task)
+            self._of_clients[client] -= 1
+
+        self._running.add(task)
+        self._of_clients[client] += 1
+        task.add_done_callback(ended)
+
     @property
     def busy(self) -> bool:
         return bool(self._running)
+
+    def running(self, client: str) -> int:
+        """How many commands of a client are under way, whether or not anybody waits for them."""
+        return self._of_clients[client]
 
     async def drain(self, seconds: float) -> None:
         """Let commands finish for a while."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -69,7 +70,10 @@ class StubGateway:
         if self.fails is not None:
             raise self.fails
 
-    async def authenticate(self, client_id, client_secret):
+    def admit(self, principal):
+        return nullcontext()
+
+    async def authenticate(self, client_id, client_secret, source):
         if (client_id, client_secret) != ("demo", "demo-secret"):
             raise Unauthorized("The client's id or secret is missing or wrong.")
         return Principal("demo")

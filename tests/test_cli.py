@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ import pytest
 from gateway import serving
 from gateway.__main__ import main
 from gateway.auth import Clients, client_hash
+from gateway.domain.errors import Unauthorized
 from gateway.keys import Keys
 from gateway.registry import Registry
 from gateway.settings import load
@@ -272,6 +274,39 @@ def test_a_secret_is_made_and_shown_once_with_the_line_for_the_file(tmp_path, ca
     assert lets_in(kept, secret, keys)
     write(tmp_path, clients=f'[[clients]]\nid = "app"\n{kept}\n')
     assert load(os.environ, config=path).clients[0].secrets == (f"hmac:{client_hash(keys, 'app', secret)}",)
+
+
+def test_a_client_s_next_secret_overlaps_with_the_present_one(tmp_path, capsys):
+    path = tmp_path / "gateway.toml"
+    path.touch()
+    secrets, line = [], ""
+    for _ in range(3):
+        assert main(["secret", "app", "--config", str(path), "--overlap-days", "2"]) == 0
+        shown, *_, line = capsys.readouterr().out.splitlines()
+        secrets.append(shown.rpartition(" ")[2])
+        write(tmp_path, clients=f'[[clients]]\nid = "app"\n{line}\n')
+    kept = load(os.environ, config=path).clients[0].secrets
+    assert len(kept) == 2
+    ends = datetime.fromisoformat(kept[1].partition(" until ")[2]) - datetime.now(UTC)
+    assert timedelta(days=1.9) < ends <= timedelta(days=2)
+    keys = Keys.from_file(tmp_path / "state" / "gateway.key", create=False)
+
+    def let_in(now: datetime) -> list[bool]:
+        clients = Clients({"app": kept}, keys, now=lambda: now)
+        answers = [asyncio.run(_is_in(clients, secret)) for secret in secrets]
+        clients.close()
+        return answers
+
+    assert let_in(datetime.now(UTC)) == [False, True, True]
+    assert let_in(datetime.now(UTC) + timedelta(days=2)) == [False, False, True]
+
+
+async def _is_in(clients: Clients, secret: str) -> bool:
+    try:
+        await clients.authenticate("app", secret)
+    except Unauthorized:
+        return False
+    return True
 
 
 def test_a_secret_that_a_person_chose_is_hashed_by_argon2(capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from gateway.admission import Allowance
 from gateway.settings import DEFAULT_CONFIG, examine, load, load_without_clients
 from gateway.toml_files import ConfigError
 from tests.config_files import CLIENT, HMAC, SECRET, placeless, write
@@ -34,7 +35,15 @@ def test_an_empty_file_has_the_defaults_that_the_documentation_names(config):
     assert settings.public_url == "http://127.0.0.1:8080"
     assert settings.state_dir.resolve() == path.parent.parent / ".state"
     assert settings.key == ""
-    assert settings.limits.model_dump() == {"max_items": 100, "lock_wait_s": 10, "key_ttl_h": 24, "drain_s": 20}
+    assert settings.limits.model_dump() == {
+        "max_items": 100,
+        "lock_wait_s": 10,
+        "key_ttl_h": 24,
+        "drain_s": 20,
+        "client_rate": 1000,
+        "client_burst": 2000,
+        "client_concurrency": 500,
+    }
 
 
 def test_the_commented_lines_of_the_shipped_file_are_the_defaults(config):
@@ -155,6 +164,33 @@ def test_a_client_may_have_several_secrets(config):
     settings = load({}, config=config(clients=f'[[clients]]\nid = "app"\nsecret = ["{HMAC}", "argon2:{phc}"]\n'))
     assert settings.clients[0].secrets == (HMAC, f"argon2:{phc}")
     assert HMAC not in repr(settings)
+
+
+def test_a_secret_may_have_an_end_that_is_an_instant(config):
+    kept = f"{HMAC} until 2031-03-03T09:00:00+01:00"
+    settings = load({}, config=config(clients=f'[[clients]]\nid = "app"\nsecret = ["{HMAC}", "{kept}"]\n'))
+    assert settings.clients[0].secrets == (HMAC, kept)
+    for end in ("2031-03-03T09:00:00", "tomorrow"):
+        found = mistakes(config(clients=f'[[clients]]\nid = "app"\nsecret = "{HMAC} until {end}"\n'))
+        assert found == [
+            "clients.toml: client app: secret should end with an instant after `until`, such as 2031-03-03T09:00:00Z"
+        ]
+
+
+def test_a_client_may_be_allowed_less_or_more_than_the_others(config):
+    path = config(
+        "[limits]\nclient_rate = 7\nclient_concurrency = 9\n",
+        f'[[clients]]\nid = "app"\nsecret = "{HMAC}"\nlimits = {{ rate = 0.5, burst = 3 }}\n'
+        f'[[clients]]\nid = "other"\nsecret = "{HMAC}"\n',
+    )
+    settings = load({}, config=path)
+    assert settings.allowance == Allowance(rate=7, concurrency=9)
+    assert settings.allowances == {"app": Allowance(rate=0.5, burst=3, concurrency=9)}
+    wrong = config("[limits]\nclient_rate = 0\n", f'[[clients]]\nid = "app"\nsecret = "{HMAC}"\nlimits.rat = 1\n')
+    assert mistakes(wrong) == [
+        "gateway.toml: limits.client_rate should be greater than 0",
+        "clients.toml: client app: limits.rat is not known here; did you mean rate?",
+    ]
 
 
 # -- the demonstration ------------------------------------------------------------------------------------------------

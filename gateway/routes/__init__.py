@@ -92,16 +92,22 @@ def create_routes(gateway: Gateway, public_url: str, registry: CollectorRegistry
 
 def _guarded(gateway: Gateway, public_url: str, max_items: int) -> dict[str, Methods]:
     api = Endpoints(gateway, public_url, max_items)
+
+    def read(endpoint: Endpoint) -> Endpoint:
+        return api.admitted(while_waited_for(endpoint))
+
     of_an_emr = {
-        "/appointments": Methods(GET=while_waited_for(api.appointments), PATCH=api.patch_many, POST=api.book),
-        "/appointments/{appointment_id}": Methods(GET=while_waited_for(api.appointment), PATCH=api.patch_one),
-        "/timeslots": Methods(GET=while_waited_for(api.timeslots)),
-        **{f"/{kind}": Methods(GET=while_waited_for(partial(api.directory, kind=kind))) for kind in Kind},
+        "/appointments": Methods(
+            GET=read(api.appointments), PATCH=api.admitted(api.patch_many), POST=api.admitted(api.book)
+        ),
+        "/appointments/{appointment_id}": Methods(GET=read(api.appointment), PATCH=api.admitted(api.patch_one)),
+        "/timeslots": Methods(GET=read(api.timeslots)),
+        **{f"/{kind}": Methods(GET=read(partial(api.directory, kind=kind))) for kind in Kind},
     }
     return {
-        "/api/emrs": Methods(GET=api.emrs),
-        "/api/commands": Methods(GET=api.commands),
-        "/api/commands/{command_id}": Methods(GET=api.command),
+        "/api/emrs": Methods(GET=api.admitted(api.emrs)),
+        "/api/commands": Methods(GET=api.admitted(api.commands)),
+        "/api/commands/{command_id}": Methods(GET=api.admitted(api.command)),
         **{f"/api/emrs/{{emr}}{path}": methods for path, methods in of_an_emr.items()},
         **{f"/api/emrs/{{emr}}/care-units/{{care_unit_id}}{path}": m for path, m in of_an_emr.items()},
     }

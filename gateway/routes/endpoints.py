@@ -19,6 +19,7 @@ from gateway.ledger import Answer
 from gateway.routes import conditions
 from gateway.routes.body import read_body
 from gateway.routes.entrance import respond
+from gateway.routes.patience import Endpoint
 from gateway.wire import Standard, parse, render, speaking
 from gateway.wire.reading import bad_input
 from gateway.wire.values import Unreadable, opaque_id
@@ -52,7 +53,7 @@ class Endpoints:
     # -- writes ----------------------------------------------------------------------------------------------------
 
     async def patch_one(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        caller = self._caller(request)
         id = _appointment_id(request)
         circumstances = _circumstances(request)
         if_match = conditions.if_match(request)
@@ -60,14 +61,14 @@ class Endpoints:
         return await self._write(request, caller, intent, circumstances, if_match)
 
     async def patch_many(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        caller = self._caller(request)
         circumstances = _circumstances(request)
         conditions.no_if_match(request)
         intent = parse.patch_many(await read_body(request), self._max_items)
         return await self._write(request, caller, intent, circumstances, single=False)
 
     async def book(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        caller = self._caller(request)
         circumstances = _circumstances(request)
         conditions.no_if_match(request)
         intent = parse.booking(await read_body(request))
@@ -92,7 +93,7 @@ class Endpoints:
     # -- reads -----------------------------------------------------------------------------------------------------
 
     async def appointment(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        caller = self._caller(request)
         id = _appointment_id(request)
         told = self._told(request, caller, conditions.query(request, READ_QUERY))
         found = await self._gateway.appointment(caller.principal, caller.emr, id, caller.care_unit_id)
@@ -103,7 +104,7 @@ class Endpoints:
         return respond(answer)
 
     async def appointments(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        caller = self._caller(request)
         query = conditions.query(request, LIST_QUERY)
         told = self._told(request, caller, query)
         found = await self._gateway.appointments(
@@ -117,7 +118,7 @@ class Endpoints:
         return respond(told.outcome(found, self._gateway.etag))
 
     async def timeslots(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        caller = self._caller(request)
         query = conditions.query(request, TIMESLOTS_QUERY)
         told = self._told(request, caller, query)
         service = conditions.id_filter(query, "healthcare_service_id", "INVALID_HEALTHCARE_SERVICE_ID")
@@ -132,18 +133,18 @@ class Endpoints:
         return respond(told.slots(found))
 
     async def directory(self, request: Request, kind: Kind) -> Response:
-        caller = await self._caller(request)
+        caller = self._caller(request)
         told = self._told(request, caller, conditions.query(request, READ_QUERY))
         found = await self._gateway.directory(caller.principal, caller.emr, kind, caller.care_unit_id)
         return respond(told.entries(kind, found))
 
     async def emrs(self, request: Request) -> Response:
-        principal = await self._principal(request)
+        principal = _principal(request)
         conditions.standard(request, conditions.query(request, READ_QUERY))
         return respond(render.render_accounts(self._gateway.accounts(principal)))
 
     async def command(self, request: Request) -> Response:
-        principal = await self._principal(request)
+        principal = _principal(request)
         conditions.standard(request, conditions.query(request, READ_QUERY))
         id = request.path_params["command_id"]
         if not _COMMAND_ID.fullmatch(id):
@@ -151,7 +152,7 @@ class Endpoints:
         return respond(render.render_command(await self._gateway.command(principal, id)))
 
     async def commands(self, request: Request) -> Response:
-        principal = await self._principal(request)
+        principal = _principal(request)
         query = conditions.query(request, COMMANDS_QUERY)
         conditions.standard(request, query)
         if len(query.keys() - {"standard"}) > 1:
@@ -172,16 +173,30 @@ class Endpoints:
 
     # -- who asks --------------------------------------------------------------------------------------------------
 
-    async def _principal(self, request: Request) -> Principal:
-        id, secret = _once(request, "x-leyr-client-id"), _once(request, "x-leyr-client-secret")
-        return await self._gateway.authenticate(id, secret)
+    def admitted(self, endpoint: Endpoint) -> Endpoint:
+        """Nobody comes to an endpoint but by this: who asks is known then, and may ask for one more."""
 
-    async def _caller(self, request: Request) -> Caller:
-        principal = await self._principal(request)
+        async def answering(request: Request) -> Response:
+            id, secret = _once(request, "x-leyr-client-id"), _once(request, "x-leyr-client-secret")
+            source = request.client.host if request.client else ""
+            principal = await self._gateway.authenticate(id, secret, source)
+            with self._gateway.admit(principal):
+                request.state.principal = principal
+                return await endpoint(request)
+
+        return answering
+
+    def _caller(self, request: Request) -> Caller:
+        principal = _principal(request)
         emr = _segment(request, "emr")
         if emr is None or all(account.key != emr for account in self._gateway.accounts(principal)):
             raise NotFound("There is no such EMR.")
         return Caller(principal, emr, _care_unit_id(request))
+
+
+def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
 
 
 def _once(request: Request, name: str) -> str | None:
