@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from gateway import clock
 from gateway.port import Refused
+
+
+def today(zone: ZoneInfo) -> date:
+    """The date that the zone's calendars show just now."""
+    return clock.now().astimezone(zone).date()
 
 
 def repeated(instant: datetime, zone: ZoneInfo) -> bool:
@@ -16,13 +22,16 @@ def repeated(instant: datetime, zone: ZoneInfo) -> bool:
     return first.utcoffset() != second.utcoffset()
 
 
-def to_wall(instant: datetime, zone: ZoneInfo) -> datetime:
-    """An instant as naive wall time of `zone`.
+def to_wall(instant: datetime, zone: ZoneInfo, *, each_s: int = 0) -> datetime:
+    """An instant as naive wall time of `zone`, to be said in multiples of so many seconds (60: as HH:MM; 0: any).
 
-    Raises Refused("invalid") in the hour that a clock change repeats: it would be a guess which of the two is meant.
+    Raises Refused("invalid") in the hour that a clock change repeats, where it would be a guess which of the two is
+    meant, and between the multiples, where it would be rounded. Never gives a time that the clock skips.
     """
     if repeated(instant, zone):
         raise Refused("invalid", "a time in the repeated hour of a clock change can't be said without an offset")
+    if each_s and instant.timestamp() % each_s:
+        raise Refused("invalid", "a time that lies between those that can be said")
     return instant.astimezone(zone).replace(tzinfo=None)
 
 

@@ -98,6 +98,8 @@ TIMES = {
         both(instead("create", lying.guessing), instead("change", lying.guessing)),
         "an_hour_that_the_clock_shows_twice_is_refused",
     ),
+    "rounds its starts": Liar(claiming(start_unit_s=60), "a_start_that_can_not_be_said_is_refused_and_not_rounded"),
+    "rounds its lengths": Liar(claiming(length_unit_s=300), "a_length_that_can_not_be_said_is_refused_and_not_rounded"),
 }
 
 WRITES = {

@@ -96,6 +96,12 @@ class Capabilities:
     grid_s: int = 0
     """Times are rounded to a grid of so many seconds, and the plugin calls that equal. 0: exact."""
 
+    # -- what can be said to it ----------------------------------------------------------------------------------
+    start_unit_s: int = 0
+    """A start can be said in whole multiples of so many seconds only; another is refused before it is asked. 0: any."""
+    length_unit_s: int = 0
+    """The same of a length, where no end is said."""
+
     # -- limits ------------------------------------------------------------------------------------------------
     local_zone: str | None = None
     """IANA name, where the EMR speaks local time without an offset: the repeated hour can't be said to it."""

@@ -33,6 +33,12 @@ Etag = Callable[[Appointment], str]
 
 def plan(command: Command, can: Capabilities, etag: Etag) -> Planning:
     """The cheapest safe way to carry the command out. Raises GatewayError (and nothing else) to refuse it."""
+    made = yield from _planned(command, can, etag)
+    refusals.unwritable(made, can)
+    return made
+
+
+def _planned(command: Command, can: Capabilities, etag: Etag) -> Planning:
     intent = command.intent
     if isinstance(intent, Book):
         return (yield from _book(command, intent, can))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from gateway.domain.errors import (
     Problem,
 )
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span, Status
+from gateway.domain.steps import Change, Create, Plan
 
 if TYPE_CHECKING:
     from gateway.domain.availability import Offer
@@ -89,20 +90,39 @@ def comment(text: str | None, can: Capabilities, *, writes: bool) -> None:
 
 def unsayable(span: Span | None, can: Capabilities) -> None:
     """An EMR that speaks local time without an offset can't be told a time that its clock shows twice."""
-    if span is None or can.local_zone is None:
-        return
-    zone = ZoneInfo(can.local_zone)
+    problems = [] if span is None else [Problem("BAD_INPUT", why, f"body/{end}") for end, why in _twice(span, can)]
+    if problems:
+        raise BadRequest(problems=problems)
+
+
+def unwritable(made: Plan, can: Capabilities) -> None:
+    """Whatever times the plan has come to, the EMR must have words for them."""
+    spans = ((s.chain, s.span) for _, s in made.steps() if isinstance(s, Change | Create) and s.span is not None)
+    paths = {line.chain: line.path for line in made.lines}
     problems = [
-        Problem(
-            "BAD_INPUT",
-            "This EMR can't tell the repeated hour of a clock change from the first.",
-            f"body/{end}",
-        )
-        for end, instant in (("start", span.start), ("end", span.end))
-        if len({instant.astimezone(zone).replace(fold=fold).utcoffset() for fold in (0, 1)}) > 1
+        Problem("BAD_INPUT", why, paths.get(chain) or f"body/{end}")
+        for chain, span in spans
+        for end, why in (*_twice(span, can), *_between(span, can))
     ]
     if problems:
         raise BadRequest(problems=problems)
+
+
+def _twice(span: Span, can: Capabilities) -> Iterator[tuple[str, str]]:
+    if can.local_zone is None:
+        return
+    zone = ZoneInfo(can.local_zone)
+    for end, instant in (("start", span.start), ("end", span.end)):
+        if len({instant.astimezone(zone).replace(fold=fold).utcoffset() for fold in (0, 1)}) > 1:
+            yield end, "This EMR can't tell the repeated hour of a clock change from the first."
+
+
+def _between(span: Span, can: Capabilities) -> Iterator[tuple[str, str]]:
+    start, end = span.key
+    if can.start_unit_s and start % can.start_unit_s:
+        yield "start", f"This EMR can be told a start in whole multiples of {can.start_unit_s} s only."
+    if can.length_unit_s and (end - start) % can.length_unit_s:
+        yield "end", f"This EMR can be told a length in whole multiples of {can.length_unit_s} s only."
 
 
 def not_standing(read: Read, number: int, wish: Wish, can: Capabilities) -> None:

@@ -68,6 +68,8 @@ CLAIMS: dict[str, Claim] = {
     "settles_within_s": lambda can: can.settles_within_s > 0 and can.create,
     "version_check": lambda can: can.version_check and changes(can),
     "trims_comment": lambda can: can.trims_comment and can.comment,
+    "start_unit_s": lambda can: can.start_unit_s > 0 and (can.create or can.move != "none"),
+    "length_unit_s": lambda can: can.length_unit_s > 0 and (can.create or can.move != "none"),
     "local_zone": lambda can: can.local_zone is not None and (can.create or can.move != "none"),
 }
 """When an account claims what: fields of its capabilities, and what follows from several of them."""

@@ -134,5 +134,7 @@ def _facts(can: Capabilities) -> answers.Facts:
         notifies=can.notifies,
         notify=can.notify,
         settles_within_s=can.settles_within_s,
+        start_unit_s=can.start_unit_s,
+        length_unit_s=can.length_unit_s,
         bundle_max=can.bundle_max,
     )

@@ -141,6 +141,8 @@ class Facts(_Answer):
         "(several appointments moved or booked by one). `null`: not configured, so the EMR does as it is used to."
     )
     settles_within_s: float = Field(description="How long an accepted write may take to show, in seconds.")
+    start_unit_s: int = Field(description="An appointment starts at whole multiples of so many seconds. `0`: any time.")
+    length_unit_s: int = Field(description="Its length is a whole multiple of so many seconds. `0`: any length.")
     bundle_max: int = Field(
         description="How many writes the EMR carries out as one, all or none, as was proved on this account. `0`: each "
         "is sent by itself, and undone if a later one fails."

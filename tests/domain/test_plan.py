@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import combinations, pairwise, permutations
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.commands import Book, Cancel, Command, Confirm, Reschedule, Update
 from gateway.domain.errors import BadRequest, Conflict, NotFound, PreconditionFailed
-from gateway.domain.model import Status
+from gateway.domain.model import FreeTime, Slot, Span, Status
 from gateway.domain.plan import plan
 from gateway.execute import codec
 from tests.model import CAN, Model, at, booked, grid, minutes, no_etag, span
@@ -182,6 +183,32 @@ def test_the_repeated_hour_of_a_clock_change_cannot_be_said_in_local_time():
     night = replace(span(0, 30), start=at(0).replace(year=2030, month=10, day=27, hour=0, minute=30))
     night = replace(night, end=night.start.replace(minute=50))
     refused(model, Update(("a",), night), BadRequest, ["BAD_INPUT", "BAD_INPUT"])
+
+
+def test_a_time_for_which_the_emr_has_no_words_is_refused_and_not_rounded():
+    second = timedelta(seconds=1)
+    model = Model(replace(CAN, start_unit_s=60, slot_check="off"), {"r1": []}, {"a": booked("a", 0, 30)})
+    late = Span(at(60) + second, at(90) + second)
+    refused(model, Update(("a",), late), BadRequest, "BAD_INPUT")
+    refused(model, Book(late, "p1", "r1", "s1"), BadRequest, "BAD_INPUT")
+    model.can = replace(CAN, length_unit_s=300, slot_check="off")
+    refused(model, Update(("a",), span(60, 77)), BadRequest, "BAD_INPUT")
+    assert made(model, Update(("a",), span(61, 76))).stages
+
+
+def test_a_tile_in_the_repeated_hour_is_not_written_where_no_offset_is_said():
+    night = at(0).replace(year=2030, month=10, day=26, hour=22)
+    before = replace(booked("a", 0, 30), start=night, end=night + timedelta(minutes=90))
+    can = replace(CAN, local_zone="Europe/Stockholm", free_time="slots")
+    tiles = [Slot(night + n * timedelta(minutes=90), night + (n + 1) * timedelta(minutes=90), "r1") for n in range(4)]
+
+    class ByNight(Model):
+        def free_time(self, question):
+            return FreeTime("slots", tuple(tiles))
+
+    model = ByNight(can, {"r1": []}, {"a": before})
+    whole = Reschedule(("a",), Span(night, tiles[-1].end))
+    refused(model, whole, BadRequest, ["BAD_INPUT", "BAD_INPUT"], single=False)
 
 
 def test_cancel_is_idempotent_and_confirm_of_the_confirmed_is_fine():

@@ -18,7 +18,7 @@ from gateway.testing.claims import case
 from gateway.testing.practice import Practice
 
 ELSEWHERE = timezone(timedelta(hours=-9, minutes=-30))
-QUARTER = timedelta(minutes=15)
+QUARTER, SECOND = timedelta(minutes=15), timedelta(seconds=1)
 
 
 class TimeCases:
@@ -57,14 +57,26 @@ class TimeCases:
                     await _refused_at(at, made, Span(start, start + QUARTER))
         assert await at.there(made.id) == made
 
+    @case("start_unit_s")
+    async def test_a_start_that_can_not_be_said_is_refused_and_not_rounded(self, at: Practice) -> None:
+        made, free = await at.book(), at.openings[1]
+        await _refused_at(at, made, Span(free.start + SECOND, free.end + SECOND))
+        assert await at.there(made.id) == made
 
-async def _refused_at(at: Practice, made: Appointment, twice: Span) -> None:
+    @case("length_unit_s")
+    async def test_a_length_that_can_not_be_said_is_refused_and_not_rounded(self, at: Practice) -> None:
+        made, free = await at.book(), at.openings[1]
+        await _refused_at(at, made, Span(free.start, free.end - SECOND))
+        assert await at.there(made.id) == made
+
+
+async def _refused_at(at: Practice, made: Appointment, span: Span) -> None:
     if at.can.move != "none":
-        step = Change(chain=made.id, before=made, span=twice, new_id=at.can.move == "new_id")
+        step = Change(chain=made.id, before=made, span=span, new_id=at.can.move == "new_id")
         await refused(at.send(step), "invalid")
     if at.can.create:
         free = await at.creation(at.openings[1])
-        await refused(at.send(replace(free, span=twice, slots=())), "invalid")
+        await refused(at.send(replace(free, span=span, slots=())), "invalid")
 
 
 def clock_changes(zone: tzinfo, after: datetime) -> Iterator[datetime]:

@@ -1,0 +1,28 @@
+"""Small words that many EMRs' requests are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TypeVar
+
+from gateway.domain.model import Span
+from gateway.port import Refused
+
+T = TypeVar("T")
+
+
+def given(fields: Mapping[str, T | None]) -> dict[str, T]:
+    """What is not `None`: a field that is left out stays as it is, a null or an empty one may be cleared."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def units(span: Span, *, each_s: int) -> int:
+    """A length as a count of units, for an EMR that is told no end.
+
+    Raises Refused("invalid") where it is no whole number of them (capability `length_unit_s` has it refused earlier).
+    """
+    count, rest = divmod(span.length, timedelta(seconds=each_s))
+    if rest or not count:
+        raise Refused("invalid", "a length that the EMR can't be told")
+    return count
