@@ -7,7 +7,9 @@ import binascii
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,6 +21,7 @@ _ID_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _HEAD_BYTES = 1 + _ID_BYTES + _NONCE_BYTES
+_FORMER = "former-keys"
 
 
 class BadKey(ValueError):
@@ -36,18 +39,20 @@ class Altered(Exception):
 class Keys:
     """Keys by purpose, each derived (HKDF-SHA256) from one 32-byte master: none says anything of another.
 
-    Sealing is AES-256-GCM with random nonces, good for 2^32 values per purpose.
+    Sealing is AES-256-GCM with random nonces, good for 2^32 values per purpose. Where a master took the place of
+    others (`former`, the last one first), it opens what they have sealed, and hashes are still made by the oldest of
+    them: a hash can't be made anew, and a repeated request must be known again.
     """
 
-    __slots__ = ("_boxes", "_hashes", "_id", "_master")
+    __slots__ = ("_boxes", "_hashes", "_id", "_masters")
 
-    def __init__(self, master: bytes) -> None:
+    def __init__(self, master: bytes, former: Sequence[bytes] = ()) -> None:
         if len(master) != 32:
             raise BadKey(f"A master key has 32 bytes, this one has {len(master)}.")
-        self._master = master
-        self._id = self._derive("id", "")[:_ID_BYTES]
+        self._masters = {_id(one): one for one in (master, *former)}
+        self._id = _id(master)
         self._hashes: dict[str, bytes] = {}
-        self._boxes: dict[str, AESGCM] = {}
+        self._boxes: dict[tuple[bytes, str], AESGCM] = {}
 
     @classmethod
     def load(cls, reference: str) -> Keys:
@@ -75,28 +80,58 @@ class Keys:
             raise BadKey(f"The key file {path} can't be read ({type(error).__name__}).") from None
         return cls(_decode(text, f"The key file {path}"))
 
+    @property
+    def id(self) -> str:
+        """By which a key is told from another; it says nothing else of it."""
+        return self._id.hex()
+
+    def follows(self, other: Keys) -> bool:
+        """Did this key take the place of `other`?"""
+        return other._id != self._id and other._id in self._masters
+
+    def after(self, former: Keys) -> Self:
+        """This key in the place of `former`. Raises `BadKey` for one that was in use before."""
+        if self._id in former._masters:
+            raise BadKey("This master key is, or was, in use already; make another one.")
+        return type(self)(self._masters[self._id], list(former._masters.values()))
+
+    def seal_former(self) -> bytes:
+        """The keys whose place this one took, for nobody but itself (see `with_former`)."""
+        former = b"".join(key for id, key in self._masters.items() if id != self._id)
+        return self.seal(_FORMER, former, _FORMER.encode())
+
+    def with_former(self, sealed: bytes) -> Self:
+        """Raises `WrongKey` or `Altered`."""
+        former = self.open(_FORMER, sealed, _FORMER.encode())
+        return type(self)(self._masters[self._id], [former[n : n + 32] for n in range(0, len(former), 32)])
+
     def hmac(self, purpose: str, *parts: bytes | str) -> str:
         """A keyed hash as 64 hex digits. Where one part ends and the next begins counts."""
         key = self._hashes.get(purpose)
         if key is None:
-            key = self._hashes[purpose] = self._derive("hmac", purpose)
-        return hmac.digest(key, b"".join(map(_framed, parts)), "sha256").hex()
+            oldest = list(self._masters.values())[-1]
+            key = self._hashes[purpose] = _derived(oldest, "hmac", purpose)
+        return hmac.digest(key, b"".join(map(framed, parts)), "sha256").hex()
 
     def seal(self, purpose: str, plaintext: bytes, bound_to: bytes) -> bytes:
         """Encrypt; opened only with the same key, purpose and `bound_to` (the place where it is kept)."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         head = _VERSION + self._id + nonce
-        return head + self._box(purpose).encrypt(nonce, plaintext, bound_to)
+        return head + self._box(self._id, purpose).encrypt(nonce, plaintext, bound_to)
+
+    def knows(self, sealed: bytes) -> bool:
+        """Was it sealed with this key, or with one whose place it took?"""
+        return sealed[1 : 1 + _ID_BYTES] in self._masters
 
     def open(self, purpose: str, sealed: bytes, bound_to: bytes) -> bytes:
         """What `seal` was given. Raises `WrongKey` or `Altered`."""
         if len(sealed) < _HEAD_BYTES + _TAG_BYTES or sealed[:1] != _VERSION:
             raise Altered("This is not a sealed value of a version known here.")
-        if sealed[1 : 1 + _ID_BYTES] != self._id:
+        if not self.knows(sealed):
             raise WrongKey("This was sealed with another master key than the one that is configured now.")
         try:
             nonce = sealed[_HEAD_BYTES - _NONCE_BYTES : _HEAD_BYTES]
-            return self._box(purpose).decrypt(nonce, sealed[_HEAD_BYTES:], bound_to)
+            return self._box(sealed[1 : 1 + _ID_BYTES], purpose).decrypt(nonce, sealed[_HEAD_BYTES:], bound_to)
         except InvalidTag:
             raise Altered("A sealed value is damaged or does not belong where it was found.") from None
 
@@ -108,15 +143,20 @@ class Keys:
     def __repr__(self) -> str:
         return "<Keys>"
 
-    def _box(self, purpose: str) -> AESGCM:
-        box = self._boxes.get(purpose)
+    def _box(self, id: bytes, purpose: str) -> AESGCM:
+        box = self._boxes.get((id, purpose))
         if box is None:
-            box = self._boxes[purpose] = AESGCM(self._derive("seal", purpose))
+            box = self._boxes[id, purpose] = AESGCM(_derived(self._masters[id], "seal", purpose))
         return box
 
-    def _derive(self, use: str, purpose: str) -> bytes:
-        info = b"".join(map(_framed, ("emr-gateway", use, purpose)))
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._master)
+
+def _derived(master: bytes, use: str, purpose: str) -> bytes:
+    info = b"".join(map(framed, ("emr-gateway", use, purpose)))
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(master)
+
+
+def _id(master: bytes) -> bytes:
+    return _derived(master, "id", "")[:_ID_BYTES]
 
 
 def _encoded(part: bytes | str) -> bytes:
@@ -124,7 +164,8 @@ def _encoded(part: bytes | str) -> bytes:
     return part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
 
 
-def _framed(part: bytes | str) -> bytes:
+def framed(part: bytes | str) -> bytes:
+    """A part that can be told from what follows it."""
     data = _encoded(part)
     return len(data).to_bytes(8, "big") + data
 
