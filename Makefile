@@ -14,7 +14,7 @@ BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard be
 FAULTS_S ?= $(if $(BOUND),2,45)
 export FAULTS_S
 
-.PHONY: run test faults lint bench live clean
+.PHONY: run test faults security lint bench live clean
 
 # A demonstration; heeds PORT and STATE_DIR.
 run: $(VENV)/run.stamp
@@ -37,6 +37,10 @@ bench: $(VENV)/dev.stamp
 BOUND ?=
 faults: $(VENV)/dev.stamp
 	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m faults tests/faults tests/test_fault_matrix.py
+
+# Attacked by clients and by EMRs, and searched for what must never be told; BOUND=1: a part of it, in about a minute.
+security: $(VENV)/dev.stamp
+	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m 'not live and not faults' tests/security $(wildcard tests/ledger/test_audit*.py tests/test_audit*.py)
 
 # Against real servers, on loopback; needs Node.js 20 and npm, too.
 live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(GNUHEALTH_VENV)/stamp $(MEDPLUM_HOME)/stamp
