@@ -32,6 +32,7 @@ from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
 from gateway.port import PLUGIN_API
 from gateway.registry import PluginError, Registry
+from gateway.reloading import Read
 from gateway.routes import metrics_app
 from gateway.settings import Settings, examine, load_without_clients, present_secrets
 from gateway.state_dir import StateDirBusy, StateDirUnusable, claim
@@ -122,19 +123,27 @@ def _serve(asked: argparse.Namespace) -> int:
     with ExitStack() as opened:
         listening = opened.enter_context(closing(serving.bound(settings.server.host, settings.server.port)))
         port = listening.getsockname()[1]
-        settings = replace(settings, server=settings.server.model_copy(update={"port": port}))
+        asked_for, settings = settings, replace(settings, server=settings.server.model_copy(update={"port": port}))
         elsewhere = settings.metrics_address
         apart = opened.enter_context(closing(serving.bound(*elsewhere))) if elsewhere else None
-        serving.run(partial(_serving, settings, listening, apart))
+        serving.run(partial(_serving, settings, partial(_again, asked, asked_for, settings), listening, apart))
     return 0
 
 
+def _again(asked: argparse.Namespace, asked_for: Settings, settings: Settings) -> tuple[Settings, list[str]]:
+    """What is on the disk now; port 0 is still the port that it became."""
+    found, mistakes = examine(os.environ, config=asked.config, demo=asked.demo)
+    return (replace(found, server=settings.server) if found.server == asked_for.server else found), mistakes
+
+
 async def _serving(
-    settings: Settings, listening: socket.socket, apart: socket.socket | None, stop: serving.Stop
+    settings: Settings, read: Read, listening: socket.socket, apart: socket.socket | None, stop: serving.Stop
 ) -> None:
     """The gateway on one socket, and `/metrics` on another if there is one."""
     metrics = app.metrics_registry()
-    async with app.opened(settings, metrics) as service:
+    async with app.opened(settings, metrics, read=read) as service:
+        if service.reloading is not None:
+            stop.hung_up = service.reloading.hurry
         await service.start()
         application = app.application(service, settings, None if apart else metrics)
         lines = await demo.lines(application, settings) if settings.demo else []

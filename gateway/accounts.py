@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Union, get_args, get_origin
 
 import httpx
@@ -24,6 +24,8 @@ from gateway.toml_files import ConfigError, dotted, mistakes
 from gateway.vendor_http import Door
 from gateway.way import DIRECT, Way
 
+Key = tuple[str, str]
+"""The client's id and the account's key."""
 Route = Callable[[Vendor, BaseModel, Way], httpx.AsyncBaseTransport]
 """Which transport leads to an account of a vendor, given the account's settings and its way."""
 
@@ -43,6 +45,8 @@ class OpenAccount:
     """The port; its capabilities bear the account's own `slot_check` and `notify`."""
     door: Door
     """Leads to the EMR; its manners are shared by accounts that are one for the EMR."""
+    made_of: AccountSettings | None = field(default=None, repr=False)
+    """As it is configured."""
 
 
 def plugins_of(settings: Settings) -> frozenset[str]:
@@ -50,14 +54,30 @@ def plugins_of(settings: Settings) -> frozenset[str]:
     return frozenset(account.plugin for client in settings.clients for account in client.emrs)
 
 
-def open_accounts(settings: Settings, registry: Registry, route: Route) -> Mapping[tuple[str, str], OpenAccount]:
-    """Every account by client and key. Raises ConfigError with all mistakes of all accounts."""
-    opened: dict[tuple[str, str], OpenAccount] = {}
-    known: dict[Hashable, Manners] = {}
+def open_accounts(
+    settings: Settings,
+    registry: Registry,
+    route: Route,
+    *,
+    running: Mapping[Key, OpenAccount] | None = None,
+    known: MutableMapping[Hashable, Manners] | None = None,
+) -> Mapping[Key, OpenAccount]:
+    """Every account by client and key. Raises ConfigError with all mistakes of all accounts.
+
+    Of those that are `running`, the ones that are configured as before are taken over as they are. `known`: the manners
+    of what runs; what is new is added. Those that were known are left as they are: `declare` tells them of the new.
+    """
+    opened: dict[Key, OpenAccount] = {}
+    running = {} if running is None else running
+    known = {} if known is None else known
     found: dict[str, None] = {}
     told: set[str] = set()
     for client in settings.clients:
         for account in client.emrs:
+            before = running.get((client.id, account.key))
+            if before is not None and before.made_of == account:
+                opened[client.id, account.key] = before
+                continue
             try:
                 opened[client.id, account.key] = _opened(client.id, account, registry, route, known)
             except ConfigError as error:
@@ -77,7 +97,7 @@ def _opened(
     account: AccountSettings,
     registry: Registry,
     route: Route,
-    known: dict[Hashable, Manners],
+    known: MutableMapping[Hashable, Manners],
 ) -> OpenAccount:
     vendor = registry.vendor(account.plugin)
     settings = _validated(account, vendor.settings)
@@ -87,8 +107,9 @@ def _opened(
     emr = _emr(account, vendor, registry, settings, door)
     slot_check = account.slot_check or emr.capabilities.slot_check
     emr.capabilities = replace(emr.capabilities, slot_check=slot_check, notify=account.notify)
-    door.manners = known.setdefault(_one_for_its_emr(account.plugin, emr, settings), door.manners)
-    door.manners.pace.declare(emr.capabilities)
+    own = door.manners
+    own.pace.declare(emr.capabilities)
+    door.manners = known.setdefault(_one_for_its_emr(account.plugin, emr, settings), own)
     edition = vendor.edition(emr.edition)
     assert edition is not None
     return OpenAccount(
@@ -99,7 +120,14 @@ def _opened(
         edition=edition,
         emr=emr,
         door=door,
+        made_of=account,
     )
+
+
+def declare(accounts: Iterable[OpenAccount]) -> None:
+    """Tell the manners that accounts share what each of them knows of its limits."""
+    for account in accounts:
+        account.door.manners.pace.declare(account.emr.capabilities)
 
 
 def _emr(account: AccountSettings, vendor: Vendor, registry: Registry, settings: BaseModel, door: Door) -> Emr:
@@ -227,9 +255,9 @@ def plain_secrets(annotation: Any, given: object, name: str = "") -> Iterator[st
 def _in_model(model: type[BaseModel], given: object, name: str) -> Iterator[str]:
     if not isinstance(given, Mapping):
         return
-    for field_name, field in model.model_fields.items():
-        for known in {field_name, field.alias or field_name} & set(given):
-            yield from plain_secrets(field.annotation, given[known], _joined(name, known))
+    for field_name, told in model.model_fields.items():
+        for known in {field_name, told.alias or field_name} & set(given):
+            yield from plain_secrets(told.annotation, given[known], _joined(name, known))
 
 
 def _joined(name: str, part: object) -> str:

@@ -43,6 +43,10 @@ class Admission:
         self._buckets: dict[str, _Bucket] = {}
         self._under_way: Counter[str] = Counter()
 
+    def become(self, usual: Allowance, own: Mapping[str, Allowance]) -> None:
+        """From now on. What clients have spent is not forgotten."""
+        self._usual, self._own = usual, own
+
     def allowance(self, client: str) -> Allowance:
         return self._own.get(client, self._usual)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from gateway.domain.capabilities import Capabilities
@@ -13,6 +14,7 @@ from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
 from gateway.domain.outcome import Outcome
 from gateway.ledger import CommandRow
+from gateway.manners import Standing
 
 DEFAULT_WAIT_S = 50.0
 """How long a client waits for a write to settle, at most, before it is answered 202; in seconds."""
@@ -35,6 +37,25 @@ class AccountInfo:
     edition: Edition
     capabilities: Capabilities
     """What is left of the edition's for this very account."""
+    standing: Standing = "reachable"
+    """Whether its EMR is called just now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """Which configuration runs, and whether there is another one on the disk."""
+
+    digest: str
+    """A keyed hash of all files that it was read from, secrets that they refer to included."""
+    since: datetime
+    on_disk: str
+    """The digest of what lies there."""
+    refused: tuple[str, ...] = ()
+    """Why that does not run, a sentence each."""
+
+    @property
+    def differs(self) -> bool:
+        return self.on_disk != self.digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +155,10 @@ class Gateway(Protocol):
 
     async def count(self) -> None:
         """Bring what the metrics tell of the store up to date. Where it can't be read, they stay as they were."""
+        ...
+
+    def configuration(self) -> Configured | None:
+        """Which configuration runs; `None` where it is not read again."""
         ...
 
     async def ready(self) -> bool:

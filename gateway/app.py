@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import zoneinfo
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -28,12 +28,14 @@ from gateway.locks import Locks
 from gateway.metrics import Metrics
 from gateway.network import Network
 from gateway.port import EmrError
-from gateway.probing import probe, probed, reason
+from gateway.probing import Probing, probe, reason
 from gateway.registry import Registry
+from gateway.reloading import Read, Reloading
 from gateway.restoring import Accounts
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.state_dir import claim
+from gateway.switching import RunningAccounts, Switch
 from gateway.toml_files import ConfigError
 
 
@@ -143,9 +145,14 @@ async def _ledger_of(settings: Settings, closing: AsyncExitStack, *, new: bool) 
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, metrics: CollectorRegistry | None = None, *, serving: bool = True
+    settings: Settings,
+    metrics: CollectorRegistry | None = None,
+    *,
+    serving: bool = True,
+    read: Read | None = None,
 ) -> AsyncIterator[Service]:
-    """All that the gateway is made of, before it has begun. `serving`: it will take commands.
+    """All that the gateway is made of, before it has begun. `serving`: it will take commands. `read`: reads the
+    configuration again; without it, what it begins with is all that it ever has.
 
     Raises ConfigError, BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
     """
@@ -153,14 +160,20 @@ async def opened(
     async with AsyncExitStack() as closing:
         keys, ledger = await _ledger_of(settings, closing, new=serving)
         network = Network(settings.state_dir)
-        accounts = accounts_of(settings, network.route)
+        accounts = RunningAccounts(network)
+        accounts.become(accounts.beside(settings))
         await closing.enter_async_context(network.open())
-        await closing.enter_async_context(probed(accounts.values()))
-        clients = Clients({client.id: client.secrets for client in settings.clients}, keys)
-        closing.callback(clients.close)
+        probing = await closing.enter_async_context(Probing())
+        await probing.begin(accounts.values())
+        clients = [Clients(_secrets_of(settings), keys)]
+
+        def none_gets_in() -> None:
+            clients[-1].close()
+
+        closing.callback(none_gets_in)
         service = Service(
             accounts=accounts,
-            authenticate=clients.authenticate,
+            authenticate=clients[-1].authenticate,
             keys=keys,
             ledger=ledger,
             locks=Locks(),
@@ -173,7 +186,20 @@ async def opened(
             admission=Admission(settings.allowance, settings.allowances),
         )
         closing.push_async_callback(service.stop)
+        if read is not None:
+
+            def let_in(changed: Settings) -> None:
+                # Those before end by themselves, when the last secret that they are asked about is checked.
+                clients[:] = [clients[-1].followed_by(_secrets_of(changed))]
+                service.let_in(clients[-1].authenticate, changed.allowance, changed.allowances)
+
+            switch = Switch(accounts, network, probing, let_in)
+            service.reloading = Reloading(settings, keys, read, switch, service.reloaded)
         yield service
+
+
+def _secrets_of(settings: Settings) -> Mapping[str, Sequence[str]]:
+    return {client.id: client.secrets for client in settings.clients}
 
 
 def ledger_path(settings: Settings) -> Path:

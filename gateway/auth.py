@@ -79,6 +79,12 @@ class Clients:
                 return Principal(client_id)
         raise Unauthorized("The client id or the client secret is missing or wrong.")
 
+    def followed_by(self, secrets: Mapping[str, Iterable[str]]) -> Clients:
+        """Others in their place. Who asked before is still answered; who has guessed too often is still known."""
+        others = Clients(secrets, self._keys, guesses=self._guesses, now=self._now)
+        self._guesses.become(CHOSEN if others._costly else GENERATED)
+        return others
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 

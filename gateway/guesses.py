@@ -49,6 +49,10 @@ class Guesses:
         """By source, when all its guesses are forgiven, on the monotonic clock. Whoever is not here has made none."""
         self._waiting = 0
 
+    def become(self, pace: Pace) -> None:
+        """From now on. Who has guessed is not forgotten."""
+        self._pace = pace
+
     async def turn(self, source: str) -> None:
         """Wait until `source` may guess. Raises RateLimited, at once, where that would take too long."""
         source, now = network(source), self._clock()

@@ -22,12 +22,18 @@ def lives_here(vendor: Vendor, settings: BaseModel) -> bool:
 
 
 class Network:
-    """Closed by leaving `open`. Embedded EMRs keep their data in `state_dir`."""
+    """Closed by leaving `open`. Embedded EMRs keep their data in `state_dir`.
+
+    What leads nowhere any more stays until then: a command that is under way may have begun on it. It costs no
+    connection, since idle ones are closed soon.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
         self._outside: dict[Way, AiohttpTransport] = {}
         self._embedded: dict[str, tuple[Any, InProcessTransport]] = {}
+        self._begun: set[str] = set()
+        self._closing = AsyncExitStack()
 
     def route(self, vendor: Vendor, settings: BaseModel, way: Way) -> httpx.AsyncBaseTransport:
         """A vendor's embedded EMR where the account means that; else the outside, by the account's way."""
@@ -47,12 +53,20 @@ class Network:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        async with AsyncExitStack() as closing:
-            for outside in self._outside.values():
-                closing.push_async_callback(outside.aclose)
-            for app, transport in self._embedded.values():
-                # Nobody else runs the lifespan of an app that no server serves.
-                if isinstance(app, Starlette):
-                    await closing.enter_async_context(app.router.lifespan_context(app))
-                closing.push_async_callback(transport.aclose)
-            yield
+        async with self._closing:
+            await self.begin()
+            try:
+                yield
+            finally:
+                for outside in self._outside.values():
+                    await outside.aclose()
+
+    async def begin(self) -> None:
+        """Start the embedded EMRs that were asked for since the last time."""
+        for key in self._embedded.keys() - self._begun:
+            app, transport = self._embedded[key]
+            # Nobody else runs the lifespan of an app that no server serves.
+            if isinstance(app, Starlette):
+                await self._closing.enter_async_context(app.router.lifespan_context(app))
+            self._closing.push_async_callback(transport.aclose)
+            self._begun.add(key)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from dataclasses import replace
+from types import TracebackType
+from typing import Self
 
 from gateway.accounts import OpenAccount
 from gateway.domain.editions import beyond
@@ -46,18 +47,63 @@ def reason(error: EmrError) -> str:
     return f"{what}, {error.emr_code}" if error.emr_code else what
 
 
-@asynccontextmanager
-async def probed(accounts: Iterable[OpenAccount]) -> AsyncIterator[None]:
-    """Within it every account is probed until it has answered once; entering waits a little for all of them."""
-    tasks = {asyncio.create_task(_until_answered(account)) for account in accounts}
-    try:
+class Probing:
+    """Within it accounts are probed until they have answered once."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, tuple[OpenAccount, asyncio.Task[None]]] = {}
+
+    async def begin(self, accounts: Iterable[OpenAccount]) -> None:
+        """Waits a little for all of them."""
+        tasks = [self._begin(account) for account in accounts]
         if tasks:
             await asyncio.wait(tasks, timeout=PATIENCE_S)
-        yield
-    finally:
+
+    def go_on(self, accounts: Iterable[OpenAccount], answered: Iterable[OpenAccount]) -> None:
+        """From now on these are all there are; what has been `answered` already needs no more."""
+        now = {id(account): account for account in accounts}
+        for gone in self._tasks.keys() - now.keys():
+            self._tasks.pop(gone)[1].cancel()
+        for new in now.keys() - self._tasks.keys() - set(map(id, answered)):
+            self._begin(now[new])
+
+    def has_answered(self, account: OpenAccount) -> bool:
+        """Has it proved its credentials and what it can do, once?"""
+        known = self._tasks.get(id(account))
+        return known is None or (known[1].done() and not known[1].cancelled())
+
+    def _begin(self, account: OpenAccount) -> asyncio.Task[None]:
+        task = asyncio.create_task(_until_answered(account))
+        self._tasks[id(account)] = account, task
+        return task
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = [task for _, task in self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def answers(account: OpenAccount) -> bool:
+    """One probe, of `PATIENCE_S` at most. → whether it answered.
+
+    Raises Refused where the EMR does not take its credentials, PluginError: there it is of no use to go on.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await probe(account)
+    except Refused as error:
+        if error.reason == "credentials":
+            raise
+        return False
+    except (EmrError, TimeoutError):
+        return False
+    return True
 
 
 async def _until_answered(account: OpenAccount) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.declared import KEY
+from gateway.toml_files import read_text
 
 ENTRY_POINTS = "emr_gateway.references.v1"
 """The entry-point group; the version is that of what is called."""
@@ -128,7 +129,7 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> str:
 
 def _from_file(name: str, directory: Path) -> str:
     try:
-        text = (directory / name).read_text("utf-8").strip("\r\n")
+        text = read_text(directory / name).strip("\r\n")
     except (OSError, ValueError) as error:
         raise LookupError(f"refers to a file that can't be read ({type(error).__name__}); see to {name}") from None
     if not text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from uuid import uuid4
@@ -15,7 +15,7 @@ from gateway import clock
 from gateway.accounts import OpenAccount
 from gateway.admission import Admission, Allowance
 from gateway.answering import Answering
-from gateway.api import AccountInfo, Circumstances, Principal, Reply
+from gateway.api import AccountInfo, Circumstances, Configured, Principal, Reply
 from gateway.attention.attending import Attending
 from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, NotFound
@@ -26,8 +26,9 @@ from gateway.identifiers import appointment_id, emr_id
 from gateway.keys import Keys
 from gateway.ledger import CommandRow, Ledger, LedgerDown
 from gateway.locks import CriticalSections
-from gateway.metrics import Metrics, Standings
+from gateway.metrics import Configuration, Metrics, Standings
 from gateway.reading import Reading
+from gateway.reloading import Reloading, Result
 from gateway.repair import Repair
 from gateway.restoring import Accounts
 from gateway.writing import Work, Writing, store_down
@@ -64,7 +65,8 @@ class Service:
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
         registry = metrics or CollectorRegistry()
-        registry.register(Standings(accounts.values()))
+        registry.register(Standings(accounts))
+        registry.register(Configuration(self.configuration))
         self._metrics = Metrics(registry)
         ending = Ending(ledger, self._answering, self._metrics)
         self._repair = Repair(accounts, ledger, locks, self._answering, ending)
@@ -80,7 +82,10 @@ class Service:
             key_ttl=key_ttl,
         )
         self.attending = Attending(ledger, self._answering, ending, self._repair, serving=serving)
-        self._purging: asyncio.Task[None] | None = None
+        self.reloading: Reloading | None = None
+        """Reads the configuration again, if anything does."""
+        self._own: list[asyncio.Task[None]] = []
+        """What it does without being asked."""
         self._closed = False
 
     # -- life -------------------------------------------------------------------------------------------------------
@@ -88,13 +93,15 @@ class Service:
     async def start(self) -> None:
         """Take up what an earlier process left, before the first request."""
         await self._repair.recover()
-        self._purging = asyncio.create_task(self._purge())
+        self._own.append(asyncio.create_task(self._purge()))
+        if self.reloading is not None:
+            self._own.append(asyncio.create_task(self.reloading.watch()))
 
     async def stop(self) -> None:
         """Let commands finish for a while; what is then still running is taken up by the next start."""
         self.close()
-        if self._purging is not None:
-            self._purging.cancel()
+        for task in self._own:
+            task.cancel()
         await self._writing.drain(self._drain_s)
         await self.hand_over()
 
@@ -111,6 +118,18 @@ class Service:
         """Stop the commands that are running, for the next start to go on with. Who waits is told where to ask."""
         # All before any of them ends: the locks that one gives back, its write still on its way, are for nobody.
         await asyncio.gather(*self._writing.cut_off(), *self._repair.cut_off(), return_exceptions=True)
+
+    def let_in(self, authenticate: Authenticate, usual: Allowance, own: Mapping[str, Allowance]) -> None:
+        """From now on: who may ask, and for how much."""
+        self._authenticate = authenticate
+        self._admission.become(usual, own)
+
+    async def reloaded(self, result: Result, _: Configured) -> None:
+        """The configuration was read again."""
+        self._metrics.reloaded(result)
+
+    def configuration(self) -> Configured | None:
+        return None if self.reloading is None else self.reloading.told
 
     async def authenticate(self, client_id: str | None, client_secret: str | None, source: str) -> Principal:
         """Also the one door of all that needs credentials: it is shut when the gateway is being stopped."""
@@ -167,7 +186,14 @@ class Service:
 
     def accounts(self, principal: Principal) -> Sequence[AccountInfo]:
         return [
-            AccountInfo(key=a.key, plugin=a.plugin, name=a.name, edition=a.edition, capabilities=a.emr.capabilities)
+            AccountInfo(
+                key=a.key,
+                plugin=a.plugin,
+                name=a.name,
+                edition=a.edition,
+                capabilities=a.emr.capabilities,
+                standing=a.door.manners.standing,
+            )
             for (client, _), a in self._accounts.items()
             if client == principal.client_id
         ]

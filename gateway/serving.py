@@ -116,6 +116,8 @@ class Stop:
         self._drain_s = 0.0
         self._draining: asyncio.Task[None] | None = None
         self._hurried = False
+        self.hung_up: Callable[[], None] = lambda: None
+        """What SIGHUP does, which never ends anything."""
 
     async def serve(
         self, *servers: tuple[Server, socket.socket], doors: Doors | None = None, drain_s: float = 0.0
@@ -146,6 +148,10 @@ class Stop:
         self._work = asyncio.current_task()
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._asked)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+
+    def _hung_up(self) -> None:
+        self.hung_up()
 
     def _asked(self) -> None:
         if not self._servers:

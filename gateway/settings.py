@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.admission import Allowance
 from gateway.clients_file import ClientSettings, read_clients
-from gateway.toml_files import ConfigError, checked, read_toml
+from gateway.toml_files import ConfigError, checked, read_toml, remembered
 
 DEFAULT_CONFIG = Path("config/gateway.toml")
 DEMO_CLIENTS = "demo-clients.toml"
@@ -98,6 +98,8 @@ class Settings:
     clients: tuple[ClientSettings, ...] = ()
     demo: bool = False
     """The clients are for demonstrations: their secrets are known to everybody."""
+    files: Mapping[Path, bytes | None] = field(default_factory=dict, repr=False, compare=False)
+    """All that was read for this, with what was found there (`None`: nothing that could be read)."""
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
@@ -142,6 +144,12 @@ def examine(
     environ: Mapping[str, str], *, config: Path | None = None, demo: bool = False
 ) -> tuple[Settings, list[str]]:
     """Settings, as far as they can be read, and every mistake in them as a sentence."""
+    with remembered() as files:
+        settings, found = _examined(environ, config, demo=demo)
+    return replace(settings, files=files), found
+
+
+def _examined(environ: Mapping[str, str], config: Path | None, *, demo: bool) -> tuple[Settings, list[str]]:
     found: list[str] = []
     read = _read(environ, config, found)
     basics = _basics(read)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,8 @@ from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
+_reading: ContextVar[dict[Path, bytes | None] | None] = ContextVar("reading", default=None)
+
 
 class ConfigError(Exception):
     """The configuration can't be used; `args` are all its mistakes, a sentence each, free of secrets."""
@@ -21,10 +25,33 @@ class ConfigError(Exception):
         return "\n".join(self.args)
 
 
+@contextmanager
+def remembered() -> Iterator[Mapping[Path, bytes | None]]:
+    """What is read inside, by `read_text`, as it was found, in that order; `None`: it could not be read."""
+    read: dict[Path, bytes | None] = {}
+    token = _reading.set(read)
+    try:
+        yield read
+    finally:
+        _reading.reset(token)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that the configuration consists of. Raises OSError, UnicodeDecodeError."""
+    read = _reading.get()
+    if read is not None:
+        read[path] = None
+    found = path.read_bytes()
+    if read is not None:
+        read[path] = found
+    # As in a file that is opened as text: a line ends alike, however it ends.
+    return found.decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_toml(path: Path, advice: str, found: list[str]) -> dict[str, Any]:
     """A file's table; an empty one, with a sentence in `found`, where it can't be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_text(path))
     except FileNotFoundError:
         found.append(f"{path}: there is no such file; {advice}")
     except tomllib.TOMLDecodeError as error:

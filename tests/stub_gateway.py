@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from prometheus_client import CollectorRegistry, Counter
 
-from gateway.api import AccountInfo, Principal, Reply
+from gateway.api import AccountInfo, Configured, Principal, Reply
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.editions import Edition
 from gateway.domain.errors import NotFound, Unauthorized
@@ -64,6 +64,7 @@ class StubGateway:
         self.up: bool | Exception = True
         self.can = Capabilities()
         self.counted = 0
+        self.configured: Configured | None = None
 
     def _note(self, **asked) -> None:
         self.asked.append(asked)
@@ -120,6 +121,9 @@ class StubGateway:
 
     async def count(self) -> None:
         self.counted += 1
+
+    def configuration(self):
+        return self.configured
 
     async def ready(self) -> bool:
         if isinstance(self.up, Exception):

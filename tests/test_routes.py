@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
 from starlette.routing import Route
 
+from gateway.api import Configured
 from gateway.domain.commands import Book, Cancel, Confirm, Reschedule, Update
 from gateway.domain.errors import Busy, EmrRefused, Problem
 from gateway.domain.model import Kind, Span
@@ -710,12 +711,21 @@ async def test_health_is_told_to_anybody(gateway):
     async with client_of(gateway) as client:
         client.headers = httpx.Headers()
         assert (await client.get("/healthz")).json() == {"status": "ok"}
-        assert (await client.get("/readyz")).json() == {"status": "ok"}
+        assert (await client.get("/readyz")).json() == {"status": "ok", "configuration": None}
         for down in (False, LedgerDown("gone")):
             gateway.up = down
             response = await client.get("/readyz")
-            assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
+            assert (response.status_code, response.json()) == (503, {"status": "unavailable", "configuration": None})
             assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_readiness_tells_which_configuration_runs_and_not_why_another_one_does_not(gateway):
+    since = datetime(2031, 3, 1, 8, tzinfo=UTC)
+    gateway.configured = Configured(digest="one", since=since, on_disk="two", refused=("client app: emrs.north: no",))
+    async with client_of(gateway) as client:
+        told = (await client.get("/readyz", headers={})).json()
+    assert told["configuration"] == {"digest": "one", "since": "2031-03-01T08:00:00+00:00", "differs_on_disk": True}
+    assert "north" not in str(told)
 
 
 async def test_metrics_are_those_of_the_registry(client):

@@ -30,6 +30,7 @@ _ANSWERS: tuple[type[BaseModel], ...] = (
     answers.Command,
     answers.ErrorAnswer,
     answers.Health,
+    answers.Readiness,
 )
 
 
@@ -215,8 +216,9 @@ def _example(kind: type[GatewayError], public_url: str) -> Json:
 
 def _public_paths(metrics: bool) -> Json:
     health = {"schema": _ref("schemas", "Health"), "example": EXAMPLES["Health"]}
+    ready = {"schema": _ref("schemas", "Readiness"), "example": EXAMPLES["Readiness"]}
     page = {"text/html": {"schema": {"type": "string"}}}
-    down = {"description": "The store is down: no command can be taken.", "content": {"application/json": health}}
+    down = {"description": "The store is down: no command can be taken.", "content": {"application/json": ready}}
     code = {
         "name": "code",
         "in": "path",
@@ -227,7 +229,7 @@ def _public_paths(metrics: bool) -> Json:
     }
     paths = {
         "/healthz": _public("health", "The process is alive.", {"application/json": health}),
-        "/readyz": _public("ready", "Commands can be taken.", {"application/json": health}, {"503": down}),
+        "/readyz": _public("ready", "Commands can be taken.", {"application/json": ready}, {"503": down}),
         "/openapi.json": _public("openapi", "This description.", {"application/json": {"schema": {"type": "object"}}}),
         "/docs": _public("docs", "This description as a page.", page),
         "/errors": _public("listErrorCodes", "All error codes.", page),

@@ -151,4 +151,12 @@ EXAMPLES: Json = {
         "unsettled": [],
     },
     "Health": {"status": "ok"},
+    "Readiness": {
+        "status": "ok",
+        "configuration": {
+            "digest": "5f0c1d9b2a7e4c36",
+            "since": "2031-03-03T07:30:00+00:00",
+            "differs_on_disk": False,
+        },
+    },
 }

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from gateway import pages
-from gateway.api import Gateway
+from gateway.api import Configured, Gateway
 from gateway.domain.errors import NotFound
 from gateway.ledger import LedgerDown
 
@@ -35,7 +35,8 @@ class Public:
             ready = await self._gateway.ready()
         except LedgerDown:
             ready = False
-        return JSONResponse({"status": "ok" if ready else "unavailable"}, 200 if ready else 503)
+        told = {"status": "ok" if ready else "unavailable", "configuration": _told(self._gateway.configuration())}
+        return JSONResponse(told, 200 if ready else 503)
 
     async def openapi(self, _: Request) -> Response:
         return JSONResponse(self._document)
@@ -51,6 +52,16 @@ class Public:
         if page is None:
             raise NotFound("There is no such error code.")
         return HTMLResponse(page, headers=_PAGE_HEADERS)
+
+
+def _told(configured: Configured | None) -> dict[str, Any] | None:
+    if configured is None:
+        return None
+    return {
+        "digest": configured.digest,
+        "since": configured.since.isoformat(timespec="seconds"),
+        "differs_on_disk": configured.differs,
+    }
 
 
 async def metrics(registry: CollectorRegistry, count: Count, _: Request) -> Response:

@@ -186,6 +186,10 @@ class Account(_Answer):
     plugin: str
     name: str
     edition: str = Field(description="Which kind of account it is, of those that its plugin knows.")
+    standing: Literal["reachable", "waiting", "unreachable"] = Field(
+        description="`reachable`: its EMR is called as usual. `waiting`: later, by the EMR's own word. `unreachable`: "
+        "it has not answered lately and is left alone for a moment, so that commands and reads are refused at once."
+    )
     capabilities: Capabilities = Field(
         description="Maybe less than its edition's: by its settings, or by what it told."
     )
@@ -244,3 +248,14 @@ class ErrorAnswer(_Answer):
 
 class Health(_Answer):
     status: str
+
+
+class RunningConfiguration(_Answer):
+    digest: str = Field(description="A keyed hash of all that it was read from.")
+    since: str = Field(description="When that began.", json_schema_extra=_TIME)
+    differs_on_disk: bool = Field(description="Another one lies on the disk; the log says why it does not run.")
+
+
+class Readiness(_Answer):
+    status: str
+    configuration: RunningConfiguration | None = Field(description="`null` where it is never read again.")

@@ -65,6 +65,7 @@ def _account(account: AccountInfo) -> answers.Account:
         plugin=account.plugin,
         name=account.name,
         edition=account.edition.name,
+        standing=account.standing,
         capabilities=can,
         tested=tested(account.edition, can),
     )
