@@ -101,6 +101,8 @@ class CommandRow:
     """When its repair began; `None` while it is not repaired."""
     remarks: tuple[Remark, ...] = ()
     """Oldest first."""
+    credential: bytes = field(default=b"", repr=False)
+    """What opens its account's credentials without the client; sealed at rest, and erased when it is settled."""
     unreadable: bool = False
     """Something that was sealed in it can't be opened with the present key, and stands here as if it were empty."""
 
@@ -144,9 +146,17 @@ class Ledger(Protocol):
         ...
 
     async def plan(
-        self, id: str, payload: bytes, actions: Sequence[str], appointments: Sequence[str], now: datetime
+        self,
+        id: str,
+        payload: bytes,
+        actions: Sequence[str],
+        appointments: Sequence[str],
+        now: datetime,
+        *,
+        credential: bytes = b"",
     ) -> None:
-        """Store the plan and its steps, all `planned`. Replaces an earlier plan of which nothing stands."""
+        """Store the plan and its steps, all `planned`, and what opens its account's credentials, for repair. Replaces
+        an earlier plan of which nothing stands."""
         ...
 
     async def advance(
@@ -173,8 +183,9 @@ class Ledger(Protocol):
         steps: Sequence[StepRow] = (),
         remark: Remark | None = None,
     ) -> None:
-        """Write how it stands. With a settled `state`, payload and receipts are erased: only the answer is kept, and
-        `steps`, without what they hold of the appointments but their ids. `remark` is added to those there are."""
+        """Write how it stands. With a settled `state`, payload, receipts and credential are erased: only the answer is
+        kept, and `steps`, without what they hold of the appointments but their ids. `remark` is added to those there
+        are."""
         ...
 
     async def prove(self) -> None:

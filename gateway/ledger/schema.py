@@ -63,7 +63,9 @@ _REPAIR = (
     "UPDATE commands SET repairing_since = updated_at WHERE state = 'repairing'",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR)
+_CREDENTIAL = ("ALTER TABLE commands ADD COLUMN credential BLOB NOT NULL DEFAULT x''",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR, _CREDENTIAL)
 
 
 class NewerSchema(Exception):

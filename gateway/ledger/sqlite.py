@@ -82,7 +82,14 @@ class SqliteLedger:
         return await self._writes.run(work)
 
     async def plan(
-        self, id: str, payload: bytes, actions: Sequence[str], appointments: Sequence[str], now: datetime
+        self,
+        id: str,
+        payload: bytes,
+        actions: Sequence[str],
+        appointments: Sequence[str],
+        now: datetime,
+        *,
+        credential: bytes = b"",
     ) -> None:
         """Raises `NoSuchCommand` for an unknown or settled one, `ValueError` if a step of an earlier plan stands."""
         steps = [StepRow(i, StepState.PLANNED, action, b"") for i, action in enumerate(actions)]
@@ -90,8 +97,8 @@ class SqliteLedger:
         def work(db: sqlite3.Connection) -> None:
             number, client = _touch(db, id, now)
             _forget_steps(db, number)
-            sealed = self._rows.seal(id, "payload", payload)
-            db.execute("UPDATE commands SET payload = ? WHERE number = ?", (sealed, number))
+            sealed = self._rows.seal(id, "payload", payload), self._rows.seal(id, "credential", credential)
+            db.execute("UPDATE commands SET payload = ?, credential = ? WHERE number = ?", (*sealed, number))
             self._rows.put_steps(db, number, id, steps)
             self._rows.put_appointments(db, number, client, appointments)
 
@@ -277,7 +284,7 @@ def _forget_steps(db: sqlite3.Connection, number: int) -> None:
 
 
 def _erase(db: sqlite3.Connection, number: int) -> None:
-    db.execute("UPDATE commands SET payload = x'' WHERE number = ?", (number,))
+    db.execute("UPDATE commands SET payload = x'', credential = x'' WHERE number = ?", (number,))
     db.execute("UPDATE steps SET payload = x'' WHERE command = ?", (number,))
 
 

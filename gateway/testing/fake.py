@@ -49,11 +49,18 @@ class MemoryLedger:
         return None
 
     async def plan(
-        self, id: str, payload: bytes, actions: Sequence[str], appointments: Sequence[str], now: datetime
+        self,
+        id: str,
+        payload: bytes,
+        actions: Sequence[str],
+        appointments: Sequence[str],
+        now: datetime,
+        *,
+        credential: bytes = b"",
     ) -> None:
         kept = self._kept[id]
         steps = tuple(StepRow(n, StepState.PLANNED, action, b"") for n, action in enumerate(actions))
-        kept.row = replace(kept.row, payload=payload, steps=steps, updated_at=now)
+        kept.row = replace(kept.row, payload=payload, steps=steps, updated_at=now, credential=credential)
         kept.appointments = tuple(dict.fromkeys((*kept.appointments, *appointments)))
 
     async def advance(
@@ -91,7 +98,7 @@ class MemoryLedger:
         if remark is not None:
             kept.row = replace(kept.row, remarks=(*kept.row.remarks, remark))
         if state.settled:
-            kept.row = replace(kept.row, payload=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps))
+            kept.row = replace(kept.row, payload=b"", credential=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps))
         if release_key:
             kept.row = replace(kept.row, key=None)
 
