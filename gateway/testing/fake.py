@@ -98,7 +98,9 @@ class MemoryLedger:
         if remark is not None:
             kept.row = replace(kept.row, remarks=(*kept.row.remarks, remark))
         if state.settled:
-            kept.row = replace(kept.row, payload=b"", credential=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps))
+            kept.row = replace(
+                kept.row, payload=b"", credential=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps)
+            )
         if release_key:
             kept.row = replace(kept.row, key=None)
 
