@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from gateway.connection import Connection
+
 _new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 if sys.platform != "win32" and sys.implementation.name == "cpython":
     import uvloop
@@ -73,6 +75,7 @@ class Server(uvicorn.Server):
         """Every answer is the last one on its connection."""
         config = uvicorn.Config(
             self._saying_goodbye(app),
+            http=Connection,
             log_config=None,
             access_log=False,  # its lines hold whole addresses, and these hold ids
             server_header=False,
