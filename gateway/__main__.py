@@ -1,4 +1,4 @@
-"""The command line: `python -m gateway serve`, `check`, `commands`, `emrs`, `sandbox`, `secret`."""
+"""The command line: `python -m gateway serve`, `check`, `status`, `commands`, `emrs`, `sandbox`, `secret`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from gateway import __version__, app, clock, demo, logs, serving
-from gateway.attention import control, terminal
+from gateway.attention import control, status, terminal
 from gateway.attention.attending import CantBe
 from gateway.auth import client_hash
 from gateway.described import described
@@ -87,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     attend = commands.add_parser("commands", help="see commands that need a person, and settle them")
     terminal.add_commands(attend, clients)
     attend.set_defaults(run=_commands)
+    running = commands.add_parser(
+        "status", parents=[config], help="say what the running gateway runs, and how EMRs stand"
+    )
+    running.add_argument("--json", action="store_true", help="for scripts")
+    running.set_defaults(run=_status)
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
     emrs.add_argument(
         "--table",
@@ -152,7 +157,9 @@ async def _serving(
             servers.append((_server(metrics_app(metrics, service.count)), apart))
         with control.bound(settings.state_dir) as operators:
             if operators is not None:
-                servers.append((_server(control.app(service.attending)), operators))
+                servers.append(
+                    (_server(control.app(service.attending, partial(service.status, _version()))), operators)
+                )
             for _, other in servers[1:]:
                 other.listen()  # so that they take connections no later than the gateway is announced
             await stop.serve(*servers, doors=service, drain_s=settings.limits.drain_s)
@@ -223,6 +230,16 @@ async def _attended_alone(asked: argparse.Namespace, settings: Settings) -> int:
             return await terminal.answered(asked, service.attending)
     async with app.attending(settings) as attending:
         return await terminal.answered(asked, attending)
+
+
+def _status(asked: argparse.Namespace) -> int:
+    settings = load_without_clients(os.environ, config=asked.config)
+    try:
+        told = asyncio.run(control.Control(settings.state_dir).status())
+    except control.NobodyThere:
+        raise CantBe(f"No gateway runs on STATE_DIR {settings.state_dir}.") from None
+    print(told.model_dump_json(indent=2) if asked.json else "\n".join(status.lines(told)))
+    return 0
 
 
 # -- emrs -------------------------------------------------------------------------------------------------------------

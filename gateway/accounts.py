@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Union, get_args, get_origin
 
 import httpx
@@ -21,11 +22,13 @@ from gateway.references import is_reference
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
 from gateway.toml_files import ConfigError, dotted, mistakes
+from gateway.vendor_flight import Flight
 from gateway.vendor_http import Door
 from gateway.way import DIRECT, Way
 
 Key = tuple[str, str]
 """The client's id and the account's key."""
+Heard = Callable[[str, Flight], None]
 Route = Callable[[Vendor, BaseModel, Way], httpx.AsyncBaseTransport]
 """Which transport leads to an account of a vendor, given the account's settings and its way."""
 
@@ -63,11 +66,13 @@ def open_accounts(
     *,
     running: Mapping[Key, OpenAccount] | None = None,
     known: MutableMapping[Hashable, Manners] | None = None,
+    heard: Heard = lambda _plugin, _flight: None,
 ) -> Mapping[Key, OpenAccount]:
     """Every account by client and key. Raises ConfigError with all mistakes of all accounts.
 
     Of those that are `running`, the ones that are configured as before are taken over as they are. `known`: the manners
     of what runs; what is new is added. Those that were known are left as they are: `declare` tells them of the new.
+    `heard` is told of every call to an EMR that has ended, with its plugin.
     """
     opened: dict[Key, OpenAccount] = {}
     running = {} if running is None else running
@@ -81,7 +86,7 @@ def open_accounts(
                 opened[client.id, account.key] = before
                 continue
             try:
-                opened[client.id, account.key] = _opened(client.id, account, registry, route, known)
+                opened[client.id, account.key] = _opened(client.id, account, registry, route, known, heard)
             except ConfigError as error:
                 found |= dict.fromkeys(error.args)
             except PluginError as error:
@@ -100,12 +105,14 @@ def _opened(
     registry: Registry,
     route: Route,
     known: MutableMapping[Hashable, Manners],
+    heard: Heard,
 ) -> OpenAccount:
     vendor = registry.vendor(account.plugin)
     settings = _validated(account, vendor.settings)
     if account.way != DIRECT and lives_here(vendor, settings):
         raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
-    door = Door(route(vendor, settings, account.way), name=f"EMR {account.key} of client {client_id}")
+    name = f"EMR {account.key} of client {client_id}"
+    door = Door(route(vendor, settings, account.way), name=name, heard=partial(heard, account.plugin))
     emr = _emr(account, vendor, registry, settings, door)
     slot_check = account.slot_check or emr.capabilities.slot_check
     emr.capabilities = replace(emr.capabilities, slot_check=slot_check, notify=account.notify)

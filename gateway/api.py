@@ -153,6 +153,10 @@ class Gateway(Protocol):
         """A strong entity tag, with its quotes."""
         ...
 
+    def heard(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """A request was answered. `route`: the template of its path; `None`: there is no such path."""
+        ...
+
     async def count(self) -> None:
         """Bring what the metrics tell of the store up to date. Where it can't be read, they stay as they were."""
         ...

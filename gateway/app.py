@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import platform
 import zoneinfo
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx
-from prometheus_client import CollectorRegistry, GCCollector, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector, Info, ProcessCollector, disable_created_metrics
 from starlette.applications import Starlette
 
 from gateway import __version__, routes
@@ -91,6 +91,8 @@ async def _failure(account: OpenAccount) -> str | None:
 
 def metrics_registry() -> CollectorRegistry:
     """What `/metrics` shows of this process; nothing in it says anything of a patient or a client."""
+    # One more series beside each, which nobody reads.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
@@ -133,11 +135,17 @@ async def attending(settings: Settings) -> AsyncIterator[Attending]:
         yield Attending(ledger, answering, ending, None, serving=False)
 
 
-async def _ledger_of(settings: Settings, closing: AsyncExitStack, *, new: bool) -> tuple[Keys, SqliteLedger]:
-    """`new`: it may be the first time, for which there is no key yet."""
+async def _ledger_of(
+    settings: Settings,
+    closing: AsyncExitStack,
+    *,
+    new: bool,
+    heard: Callable[[float, bool], None] = lambda _seconds, _kept: None,
+) -> tuple[Keys, SqliteLedger]:
+    """`new`: it may be the first time, for which there is no key yet. `heard` is told of every write."""
     closing.enter_context(claim(settings.state_dir))
     keys = keys_of(settings, create=new)
-    ledger = SqliteLedger(ledger_path(settings), keys)
+    ledger = SqliteLedger(ledger_path(settings), keys, heard=heard)
     await ledger.open()
     closing.push_async_callback(ledger.close)
     return keys, ledger
@@ -158,9 +166,10 @@ async def opened(
     """
     pin_time_zones()
     async with AsyncExitStack() as closing:
-        keys, ledger = await _ledger_of(settings, closing, new=serving)
+        watched = Metrics(metrics or CollectorRegistry())
+        keys, ledger = await _ledger_of(settings, closing, new=serving, heard=watched.stored)
         network = Network(settings.state_dir)
-        accounts = RunningAccounts(network)
+        accounts = RunningAccounts(network, watched.called)
         accounts.become(accounts.beside(settings))
         await closing.enter_async_context(network.open())
         probing = await closing.enter_async_context(Probing())
@@ -176,12 +185,12 @@ async def opened(
             authenticate=clients[-1].authenticate,
             keys=keys,
             ledger=ledger,
-            locks=Locks(),
+            locks=Locks(watched.waited),
             public_url=settings.public_url,
             lock_wait_s=settings.limits.lock_wait_s,
             key_ttl=timedelta(hours=settings.limits.key_ttl_h),
             drain_s=settings.limits.drain_s,
-            metrics=metrics,
+            metrics=watched,
             serving=serving,
             admission=Admission(settings.allowance, settings.allowances),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
@@ -60,7 +60,9 @@ class AlreadyHeld(RuntimeError):
 class Locks:
     """`CriticalSections` of one process and one event loop: first come, first served, for every key."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[float, bool], None] = lambda _seconds, _ours: None) -> None:
+        """`heard` is told of every wait: how many seconds it took, and whether the key was got."""
+        self.heard = heard
         self._waiting: dict[str, deque[asyncio.Future[bool]]] = {}
         """A key in here is held. Who waits for it is told `True` at its turn, `False` when its time is up."""
 
@@ -154,11 +156,14 @@ class Held:
         if self._left <= 0:
             return False
         loop = asyncio.get_running_loop()
-        since = loop.time()
+        since, ours = loop.time(), False
         try:
-            return await self._locks.queue(key, self._left)
+            ours = await self._locks.queue(key, self._left)
         finally:
-            self._left -= loop.time() - since
+            waited = loop.time() - since
+            self._left -= waited
+            self._locks.heard(waited, ours)
+        return ours
 
     def release(self) -> None:
         self._released = True

@@ -17,6 +17,7 @@ from gateway.admission import Admission, Allowance
 from gateway.answering import Answering
 from gateway.api import AccountInfo, Circumstances, Configured, Principal, Reply
 from gateway.attention.attending import Attending
+from gateway.attention.status import Status, status
 from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, NotFound
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
@@ -26,7 +27,7 @@ from gateway.identifiers import appointment_id, emr_id
 from gateway.keys import Keys
 from gateway.ledger import CommandRow, Ledger, LedgerDown
 from gateway.locks import CriticalSections
-from gateway.metrics import Configuration, Metrics, Standings
+from gateway.metrics import Metrics
 from gateway.reading import Reading
 from gateway.reloading import Reloading, Result
 from gateway.repair import Repair
@@ -54,7 +55,7 @@ class Service:
         lock_wait_s: float = 10.0,
         key_ttl: timedelta = timedelta(hours=24),
         drain_s: float = 20.0,
-        metrics: CollectorRegistry | None = None,
+        metrics: Metrics | None = None,
         serving: bool = True,
         admission: Admission | None = None,
     ) -> None:
@@ -64,10 +65,8 @@ class Service:
         self._ledger, self._key_ttl, self._drain_s = ledger, key_ttl, drain_s
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
-        registry = metrics or CollectorRegistry()
-        registry.register(Standings(accounts))
-        registry.register(Configuration(self.configuration))
-        self._metrics = Metrics(registry)
+        self._metrics = metrics or Metrics(CollectorRegistry())
+        self._metrics.watch(accounts, self.configuration)
         ending = Ending(ledger, self._answering, self._metrics)
         self._repair = Repair(accounts, ledger, locks, self._answering, ending)
         self._writing = Writing(
@@ -77,7 +76,6 @@ class Service:
             self._answering,
             self._repair,
             ending,
-            self._metrics,
             lock_wait_s=lock_wait_s,
             key_ttl=key_ttl,
         )
@@ -127,6 +125,14 @@ class Service:
     async def reloaded(self, result: Result, _: Configured) -> None:
         """The configuration was read again."""
         self._metrics.reloaded(result)
+
+    def status(self, version: str) -> Status:
+        """For the gateway's operator: it names clients and accounts."""
+        return status(version, self.configuration(), self._accounts)
+
+    def heard(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._metrics.requested(method, route, status, seconds)
 
     def configuration(self) -> Configured | None:
         return None if self.reloading is None else self.reloading.told

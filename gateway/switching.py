@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from weakref import WeakValueDictionary
 
 from gateway import probing
-from gateway.accounts import Key, OpenAccount, declare, open_accounts, plugins_of
+from gateway.accounts import Heard, Key, OpenAccount, declare, open_accounts, plugins_of
 from gateway.manners import Manners
 from gateway.network import Network
 from gateway.port import Refused
@@ -23,8 +23,9 @@ from gateway.toml_files import ConfigError
 class RunningAccounts(Mapping[Key, OpenAccount]):
     """Every account by client and key, as they are by now."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, heard: Heard) -> None:
+        """`heard` is told of every call to an EMR that has ended, with its plugin."""
+        self._network, self._heard = network, heard
         self._open: Mapping[Key, OpenAccount] = {}
         # As long as anything of an account is at work, what the EMR takes for the same account is called as one.
         self._manners: WeakValueDictionary[Hashable, Manners] = WeakValueDictionary()
@@ -32,7 +33,9 @@ class RunningAccounts(Mapping[Key, OpenAccount]):
     def beside(self, settings: Settings) -> Mapping[Key, OpenAccount]:
         """What these settings ask for; what runs is left as it is. Raises ConfigError."""
         registry = Registry.load(plugins_of(settings))
-        return open_accounts(settings, registry, self._network.route, running=self._open, known=self._manners)
+        return open_accounts(
+            settings, registry, self._network.route, running=self._open, known=self._manners, heard=self._heard
+        )
 
     def new(self, candidates: Mapping[Key, OpenAccount]) -> list[OpenAccount]:
         return [account for key, account in candidates.items() if self._open.get(key) is not account]

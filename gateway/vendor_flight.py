@@ -36,6 +36,8 @@ class Flight:
     """Did the EMR answer? `None`: what became of it says nothing about the EMR."""
     told: Told = field(default_factory=Told)
     error: EmrError | None = None
+    lasted_s: float = 0.0
+    """In seconds, once it has ended."""
 
 
 _flight: ContextVar[Flight | None] = ContextVar("flight", default=None)

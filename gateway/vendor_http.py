@@ -38,6 +38,7 @@ _Primitive = str | int | float | bool | None
 Params = Mapping[str, _Primitive | Sequence[_Primitive]] | list[tuple[str, _Primitive]]
 Parse = Callable[[httpx.Response], T]
 Problem = Callable[[httpx.Response], EmrError | None]
+Heard = Callable[[Flight], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,10 @@ class Door:
         concurrency: int = 8,
         meter: Meter | None = None,
         name: str = "an EMR",
+        heard: Heard = lambda _: None,
     ) -> None:
+        """`heard` is told of every call that has ended."""
+        self.heard = heard
         self._transport = transport
         self._meter = meter
         self.manners = Manners(
@@ -234,7 +238,9 @@ class VendorHttp:
             flight.error = error
             raise
         finally:
+            flight.lasted_s = monotonic() - flight.began
             manners.leave(flight)
+            self._door.heard(flight)
 
     async def _send(self, request: httpx.Request, parse: Parse[T], flight: Flight) -> T:
         bound = self._bound(flight)

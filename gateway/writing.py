@@ -33,7 +33,6 @@ from gateway.identifiers import with_emr_ids
 from gateway.keys import Keys
 from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
 from gateway.locks import CriticalSections, Session
-from gateway.metrics import Metrics
 from gateway.repair import Repair
 from gateway.restoring import run_of
 from gateway.vendor_http import Meter, meter
@@ -71,13 +70,12 @@ class Writing:
         answering: Answering,
         repair: Repair,
         ending: Ending,
-        metrics: Metrics,
         *,
         lock_wait_s: float,
         key_ttl: timedelta,
     ) -> None:
         self._keys, self._ledger, self._locks = keys, ledger, locks
-        self._answering, self._repair, self._ending, self._metrics = answering, repair, ending, metrics
+        self._answering, self._repair, self._ending = answering, repair, ending
         self._lock_wait_s, self._key_ttl = lock_wait_s, key_ttl
         self._running: set[asyncio.Task[Reply]] = set()
         self._of_clients: Counter[str] = Counter()
@@ -209,7 +207,6 @@ class Writing:
         task.add_done_callback(self._leftovers.discard)
 
     def _finished(self, work: Work, answer: Answer, spent: Meter) -> Reply:
-        self._metrics.spent(spent)
         extra = (("x-command-id", work.id), ("x-emr-calls", str(spent.calls)))
         return Reply(status=answer.status, body=answer.body, headers=(*answer.headers, *extra))
 

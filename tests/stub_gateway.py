@@ -64,6 +64,7 @@ class StubGateway:
         self.up: bool | Exception = True
         self.can = Capabilities()
         self.counted = 0
+        self.answered: list[tuple[str, str | None, int]] = []
         self.configured: Configured | None = None
 
     def _note(self, **asked) -> None:
@@ -121,6 +122,9 @@ class StubGateway:
 
     async def count(self) -> None:
         self.counted += 1
+
+    def heard(self, method, route, status, seconds):
+        self.answered.append((method, route, status))
 
     def configuration(self):
         return self.configured

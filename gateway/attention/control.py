@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.attention.attending import Acts, By, CantBe
+from gateway.attention.status import Status
 from gateway.attention.view import Listed, Shown
 from gateway.ledger import LedgerDown
 
@@ -61,10 +62,15 @@ class Settle(_Asked):
 # -- the gateway's end ------------------------------------------------------------------------------------------------
 
 
-def app(acts: Acts) -> Starlette:
-    """What is served on the socket."""
+def app(acts: Acts, running: Callable[[], Status]) -> Starlette:
+    """What is served on the socket. `running`: what runs."""
+
+    async def told(_: Request) -> Response:
+        return _told(running())
+
     return Starlette(
         routes=[
+            Route("/status", told, methods=["POST"]),
             Route("/commands", partial(_list, acts), methods=["POST"]),
             Route("/commands/{id}", partial(_show, acts), methods=["POST"]),
             Route("/commands/{id}/retry", partial(_retry, acts), methods=["POST"]),
@@ -171,6 +177,9 @@ class Control:
     async def settle(self, id: str, by_hand: By, note: str, who: str) -> Listed:
         asked = Settle(by_hand=by_hand, note=note, who=who)
         return Listed.model_validate_json(await self._ask(f"/commands/{id}/settle", asked))
+
+    async def status(self) -> Status:
+        return Status.model_validate_json(await self._ask("/status"))
 
     async def _ask(self, path: str, asked: BaseModel | None = None) -> bytes:
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
 
+from gateway.clock import monotonic
 from gateway.ledger import LedgerDown
 
 T = TypeVar("T")
@@ -47,7 +48,9 @@ class Lane:
         mode: Literal["IMMEDIATE", "DEFERRED"],
         at_most: int = 500,
         place: Callable[[], Hashable] = lambda: None,
+        heard: Callable[[float, bool], None] = lambda _seconds, _kept: None,
     ) -> None:
+        """`heard` is told of all that was run: how many seconds it took, and whether it was kept."""
         self.commits = 0
         self.at_most = at_most
         """How many pieces of work share a transaction; bounds how long the first of them waits for the last."""
@@ -55,6 +58,7 @@ class Lane:
         self._connect = connect
         self._begin = f"BEGIN {mode}"
         self._place = place
+        self._heard = heard
         self._found: Hashable = None
         """What `place` said when the connection was new."""
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -86,8 +90,14 @@ class Lane:
         if self._thread is None or self._loop is None:
             raise LedgerDown("The ledger is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
+        since = monotonic()
+        future.add_done_callback(lambda done: self._ended(since, done))
         self._jobs.put(_Job(work, future))
         return await future
+
+    def _ended(self, since: float, done: asyncio.Future[Any]) -> None:
+        if not done.cancelled():  # else nobody knows yet
+            self._heard(monotonic() - since, not isinstance(done.exception(), LedgerDown))
 
     # -- in the thread -----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,17 +30,26 @@ _PURGED_AT_ONCE = 500
 class SqliteLedger:
     """`Ledger` in one file, of one process (`gateway.state_dir` sees to that).
 
-    `keys` seal what it holds; `patience_s` bounds the wait for a lock that a backup or a shell has on the file.
+    `keys` seal what it holds; `patience_s` bounds the wait for a lock that a backup or a shell has on the file; `heard`
+    is told of every write: how many seconds it took to be durable, and whether it is.
     """
 
-    def __init__(self, path: Path, keys: Keys, *, patience_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keys: Keys,
+        *,
+        patience_s: float = 2.0,
+        heard: Callable[[float, bool], None] = lambda _seconds, _kept: None,
+    ) -> None:
         self._path = path.absolute()
         self._keys = keys
         self._patience_s = patience_s
         self._rows = Rows(keys)
         self._lineage = Lineage(keys)
         wal = self._path.with_name(f"{self._path.name}-wal")
-        self._writes = Lane("ledger-writes", self._connect, "IMMEDIATE", place=partial(_files, self._path, wal))
+        written = partial(_files, self._path, wal)
+        self._writes = Lane("ledger-writes", self._connect, "IMMEDIATE", place=written, heard=heard)
         self._reads = Lane("ledger-reads", self._connect, "DEFERRED", place=partial(_files, self._path))
 
     async def open(self) -> None:

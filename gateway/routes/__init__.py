@@ -58,7 +58,7 @@ def build(
     url = public_url.rstrip("/")
     app = Starlette(
         routes=create_routes(gateway, url, registry, max_items),
-        middleware=[Middleware(Entrance, public_url=url)],
+        middleware=[Middleware(Entrance, public_url=url, heard=gateway.heard)],
         exception_handlers=refusals(url),
         lifespan=lifespan,
     )

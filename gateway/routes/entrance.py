@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 from uuid import uuid4
@@ -15,12 +16,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
+from gateway.clock import monotonic
 from gateway.domain.errors import Busy, GatewayError, MethodNotAllowed, NotFound
 from gateway.ledger import Answer, LedgerDown
 from gateway.routes import conditions
 from gateway.wire import render_error
 
 log = logging.getLogger(__name__)
+
+Heard = Callable[[str, str | None, int, float], None]
+"""Is told of every request: method, template of its path, status, seconds."""
+_HUNG_UP = 499
+"""What is counted where nobody waited for the answer; it is never sent."""
 
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _STANDING_HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
@@ -29,9 +36,8 @@ _STANDING_HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "
 class Entrance:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
-        self._app = app
-        self._public_url = public_url
+    def __init__(self, app: ASGIApp, public_url: str, heard: Heard = lambda *_: None) -> None:
+        self._app, self._public_url, self._heard = app, public_url, heard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,15 +45,18 @@ class Entrance:
             return
         id = _request_id(scope)
         scope = {**scope, "path": _exact_path(scope), "state": {**scope.get("state", {}), "request_id": id}}
-        door = _Outgoing(send, id, head=scope["method"] == "HEAD")
+        door, since = _Outgoing(send, id, head=scope["method"] == "HEAD"), monotonic()
         try:
             await self._app(scope, receive, door)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - a server would log its text, which may hold patient data
             answer = _unexpected(error, Request(scope), self._public_url)
-            if not door.started:
+            if not door.status:
                 await respond(answer)(scope, receive, door)
+        finally:
+            route = scope.get("route")
+            self._heard(scope["method"], getattr(route, "path", None), door.status or _HUNG_UP, monotonic() - since)
 
 
 class _Outgoing:
@@ -57,11 +66,12 @@ class _Outgoing:
         self._send = send
         self._headers = (("x-request-id", request_id), *_STANDING_HEADERS)
         self._head = head
-        self.started = False
+        self.status = 0
+        """As it was told; 0: not yet."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.status = message["status"]
             headers = MutableHeaders(raw=list(message["headers"]))
             for name, value in self._headers:
                 headers.setdefault(name, value)

@@ -19,6 +19,7 @@ from gateway import serving
 from gateway.attention import control
 from gateway.attention.attending import CantBe
 from gateway.attention.control import Control, NobodyThere
+from gateway.attention.status import AccountStatus, ConfigurationStatus, Status
 from gateway.attention.view import Listed, Shown
 from gateway.ledger import LedgerDown, State
 
@@ -35,6 +36,11 @@ SHOWN = Shown(
     appointments=[],
     beyond=None,
     remarks=[],
+)
+STATUS = Status(
+    version="emr-gateway 1",
+    configuration=ConfigurationStatus(digest="one", since=NOON, differs_on_disk=True, refused=["port: no"]),
+    accounts=[AccountStatus(client="demo", emr="clinic", plugin="fhir", edition="standard", standing="waiting")],
 )
 
 
@@ -71,7 +77,7 @@ class Script:
 async def served(state_dir: Path, acts: Script):
     with control.bound(state_dir) as listening:
         assert listening is not None
-        server = serving.Server(control.app(acts), drain_s=1)
+        server = serving.Server(control.app(acts, lambda: STATUS), drain_s=1)
         listening.listen()
         serve = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -92,6 +98,7 @@ async def test_what_is_asked_arrives_and_what_is_told_comes_back(tmp_path, acts)
         assert await there.shown("c1") == SHOWN
         assert await there.retry("c1", 1.5) == LISTED
         assert await there.settle("c1", "undone", "Noté.", "anna") == LISTED
+        assert await there.status() == STATUS
     assert acts.asked == [
         ("listed", True, "démo", None),
         ("shown", "c1"),

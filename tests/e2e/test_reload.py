@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
 import httpx
 
 from tests.e2e.conftest import ACCOUNT, CLIENT
-from tests.e2e.processes import process
+from tests.e2e.processes import ROOT, process
 from tests.live.processes import free_port
 
 ONE, TWO = (
@@ -56,5 +58,16 @@ def test_it_goes_on_with_the_files_that_are_right_and_says_which_run(tmp_path):
         told = httpx.get(f"{url}/metrics").text
         assert f'gateway_configuration_info{{digest="{second}"}} 1.0' in told
         assert "gateway_configuration_differs 1.0" in told
+        printed = subprocess.run(
+            [sys.executable, "-m", "gateway", "status"],
+            env=settings,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    assert f"configuration {second} since " in printed
+    assert "client two: secret is missing" in printed
+    assert "reachable    two/emr  (sandbox, in-place)" in printed
     assert running.returncode == 0
     assert "client two: secret is missing" in (tmp_path / "gateway.log").read_text()
