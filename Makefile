@@ -35,10 +35,10 @@ bench: $(VENV)/dev.stamp
 	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
 
 # The gateway is killed at every boundary that it crosses, and started again; BOUND=n: at n at most of each scenario on
-# each EMR. And the whole of the matrix of which `make test` tries a slice, as far as the time goes.
+# each EMR. And the whole of what `make test` tries a part of: the matrix, as far as the time goes, kills, and fuzzing.
 BOUND ?=
 faults: $(VENV)/dev.stamp
-	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m faults tests/faults tests/test_fault_matrix.py
+	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m faults tests/faults tests/e2e tests/test_fault_matrix.py
 
 # Attacked by clients and by EMRs, and searched for what must never be told; BOUND=1: a part of it, in about a minute.
 security: $(VENV)/dev.stamp

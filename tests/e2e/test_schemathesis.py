@@ -15,7 +15,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 
 
-@pytest.mark.parametrize("examples", [15])
+@pytest.mark.parametrize("examples", [5, pytest.param(15, marks=pytest.mark.faults)])
 def test_no_request_gets_an_answer_that_the_description_does_not_promise(tmp_path, examples):
     port = free_port()
     url = f"http://127.0.0.1:{port}"

@@ -58,15 +58,16 @@ def free_port() -> int:
 def wait_until_ready(url: str, server: subprocess.Popen[bytes], status: int = 200) -> None:
     """Until `url` answers `status`. Raises RuntimeError where the process ends, or after a minute."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise RuntimeError(f"the server ended with {server.returncode}")
-        try:
-            if httpx.get(url, timeout=5, verify=False).status_code == status:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
+    with httpx.Client(timeout=5, verify=False) as http:
+        while time.monotonic() < deadline:
+            if server.poll() is not None:
+                raise RuntimeError(f"the server ended with {server.returncode}")
+            try:
+                if http.get(url).status_code == status:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
     raise RuntimeError("the server was not ready within a minute")
 
 
