@@ -1,4 +1,4 @@
-"""The command line: `python -m gateway serve`, `check`, `status`, `commands`, `emrs`, `sandbox`, `secret`."""
+"""The command line: `python -m gateway serve`, `check`, `status`, `commands`, `audit`, `emrs`, `sandbox`, `secret`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from starlette.applications import Starlette
 from gateway import __version__, app, clock, demo, logs, serving
 from gateway.attention import control, status, terminal
 from gateway.attention.attending import CantBe
+from gateway.audit import terminal as audit_terminal
+from gateway.audit.chain import Broken
 from gateway.auth import client_hash
 from gateway.described import described
 from gateway.kept import overlapping
@@ -44,6 +46,7 @@ _SAID = (
     PluginError,
     BadKey,
     WrongKey,
+    Broken,
     LedgerDown,
     NewerSchema,
     CantBe,
@@ -92,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     running.add_argument("--json", action="store_true", help="for scripts")
     running.set_defaults(run=_status)
+    record = commands.add_parser("audit", help="hold the record of who did what against its chain, and export it")
+    audit_terminal.add_commands(record, config)
+    record.set_defaults(run=_audit)
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
     emrs.add_argument(
         "--table",
@@ -240,6 +246,14 @@ def _status(asked: argparse.Namespace) -> int:
         raise CantBe(f"No gateway runs on STATE_DIR {settings.state_dir}.") from None
     print(told.model_dump_json(indent=2) if asked.json else "\n".join(status.lines(told)))
     return 0
+
+
+# -- audit ------------------------------------------------------------------------------------------------------------
+
+
+def _audit(asked: argparse.Namespace) -> int:
+    settings = load_without_clients(os.environ, config=asked.config)
+    return audit_terminal.answered(asked, app.ledger_path(settings), app.keys_of(settings, create=False))
 
 
 # -- emrs -------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from gateway.probing import Probing, probe, reason
 from gateway.registry import Registry
 from gateway.reloading import Read, Reloading
 from gateway.restoring import Accounts
+from gateway.retention import Retention
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.state_dir import claim
@@ -188,7 +189,10 @@ async def opened(
             locks=Locks(watched.waited),
             public_url=settings.public_url,
             lock_wait_s=settings.limits.lock_wait_s,
-            key_ttl=timedelta(hours=settings.limits.key_ttl_h),
+            retention=Retention(
+                commands=timedelta(hours=settings.limits.key_ttl_h),
+                audit=timedelta(days=settings.limits.audit_days),
+            ),
             drain_s=settings.limits.drain_s,
             metrics=watched,
             serving=serving,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gateway import clock
 from gateway.answering import Form
+from gateway.audit import GATEWAY
 from gateway.domain.errors import Busy
 from gateway.ending import Ending
 from gateway.errand import errand
@@ -24,8 +25,6 @@ log = logging.getLogger("gateway.repair")
 PATIENCE_S = 15 * 60.0
 """How long a command is repaired before a person has to decide, in all, restarts included."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-GATEWAY = "gateway"
-"""Who says why a person is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

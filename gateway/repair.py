@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway import clock
 from gateway.answering import Answering, Form
+from gateway.audit import GATEWAY
 from gateway.domain.errors import Busy, OutcomeUnknown
 from gateway.ending import Ending
 from gateway.execute import codec
@@ -16,7 +17,7 @@ from gateway.execute.run import Run
 from gateway.frames import frames
 from gateway.ledger import CommandRow, Ledger, Remark, State
 from gateway.locks import AlreadyHeld, CriticalSections, Session
-from gateway.mending import GATEWAY, PATIENCE_S, Broken, Mending
+from gateway.mending import PATIENCE_S, Broken, Mending
 from gateway.restoring import Accounts, BeyondRepair, restored
 
 log = logging.getLogger("gateway.repair")

@@ -6,18 +6,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
-from gateway import clock
+from gateway import __version__, clock
 from gateway.accounts import OpenAccount
 from gateway.admission import Admission, Allowance
 from gateway.answering import Answering
 from gateway.api import AccountInfo, Circumstances, Configured, Principal, Reply
 from gateway.attention.attending import Attending
 from gateway.attention.status import Status, status
+from gateway.audit import Event, Fact
 from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, NotFound
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
@@ -32,6 +32,7 @@ from gateway.reading import Reading
 from gateway.reloading import Reloading, Result
 from gateway.repair import Repair
 from gateway.restoring import Accounts
+from gateway.retention import Keeping, Retention
 from gateway.writing import Work, Writing, store_down
 
 log = logging.getLogger("gateway.service")
@@ -53,7 +54,7 @@ class Service:
         locks: CriticalSections,
         public_url: str,
         lock_wait_s: float = 10.0,
-        key_ttl: timedelta = timedelta(hours=24),
+        retention: Retention = Retention(),  # noqa: B008  it can't be changed
         drain_s: float = 20.0,
         metrics: Metrics | None = None,
         serving: bool = True,
@@ -62,7 +63,8 @@ class Service:
         """`serving`: commands will be taken; else it is only for a person to see to those there are."""
         self._accounts, self._authenticate = accounts, authenticate
         self._admission = admission or Admission(Allowance(), {})
-        self._ledger, self._key_ttl, self._drain_s = ledger, key_ttl, drain_s
+        self._ledger, self._drain_s = ledger, drain_s
+        self._keeping = Keeping(ledger, retention)
         self._answering = Answering(keys, ledger, public_url)
         self._reading = Reading(ledger)
         self._metrics = metrics or Metrics(CollectorRegistry())
@@ -77,7 +79,7 @@ class Service:
             self._repair,
             ending,
             lock_wait_s=lock_wait_s,
-            key_ttl=key_ttl,
+            key_ttl=retention.commands,
         )
         self.attending = Attending(ledger, self._answering, ending, self._repair, serving=serving)
         self.reloading: Reloading | None = None
@@ -91,6 +93,7 @@ class Service:
     async def start(self) -> None:
         """Take up what an earlier process left, before the first request."""
         await self._repair.recover()
+        await self._note(Event(kind="gateway.started", facts=self._identity()))
         self._own.append(asyncio.create_task(self._purge()))
         if self.reloading is not None:
             self._own.append(asyncio.create_task(self.reloading.watch()))
@@ -122,9 +125,16 @@ class Service:
         self._authenticate = authenticate
         self._admission.become(usual, own)
 
-    async def reloaded(self, result: Result, _: Configured) -> None:
+    async def reloaded(self, result: Result, told: Configured) -> None:
         """The configuration was read again."""
         self._metrics.reloaded(result)
+        if result != "unchanged":
+            facts = {"running": told.digest, "on_disk": told.on_disk}
+            await self._note(Event(kind=f"configuration.{result}", facts=facts))
+
+    def _identity(self) -> Mapping[str, Fact]:
+        told = self.configuration()
+        return {"version": __version__, "running": None if told is None else told.digest}
 
     def status(self, version: str) -> Status:
         """For the gateway's operator: it names clients and accounts."""
@@ -164,10 +174,17 @@ class Service:
         except LedgerDown:
             log.warning("the store is down: what is unsettled can't be counted")
 
+    async def _note(self, event: Event) -> None:
+        """For what is done already: a store that is down does not take it back."""
+        try:
+            await self._ledger.note(event, clock.now())
+        except LedgerDown:
+            log.warning("the store is down: %s is not recorded", event.kind)
+
     async def _purge(self) -> None:
         while True:
             try:
-                await self._ledger.purge(clock.now() - self._key_ttl)
+                await self._keeping.keep(clock.now())
             except LedgerDown:
                 log.warning("the store is down: nothing purged")
             await asyncio.sleep(PURGE_EVERY_S)

@@ -18,6 +18,7 @@ from gateway.accounts import OpenAccount
 from gateway.affording import afford, command_of
 from gateway.answering import Answering, Form
 from gateway.api import Circumstances, Principal, Reply
+from gateway.audit import touched
 from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, GatewayError, KeyReused, PlanChanged, RequestInProgress
 from gateway.domain.plan import plan as planned
@@ -154,6 +155,8 @@ class Writing:
             key=None if key is None else self.key_of(work.principal, key),
             fingerprint=self._keys.hmac("fingerprint", work.circumstances.fingerprint),
             payload=codec.dump_standard(work.circumstances.standard),
+            request_id=work.circumstances.request_id,
+            touched=touched.asked(work.command),
         )
 
     def key_of(self, principal: Principal, key: str) -> str:
@@ -266,8 +269,8 @@ class Writing:
         )
         if any(made.stages):
             actions = [step.kind for _, step in made.steps()]
-            data_key = work.account.data_key
-            await self._ledger.plan(work.id, payload, actions, claims, clock.now(), credential=data_key)
+            about = touched.planned(made)
+            await self._ledger.plan(work.id, payload, actions, claims, clock.now(), touched=about)
         return run_of(made, work.id, work.account.emr, self._ledger)
 
     async def _refused(self, work: Work, answer: Answer) -> None:

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from gateway.audit import Mark, Recorder, Touched
+
 
 class State(StrEnum):
     """What became of a command (contract §7)."""
@@ -46,6 +48,8 @@ class Answer:
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    codes: tuple[str, ...] = ()
+    """What went wrong in the contract's words, the error's own first: for the record of who did what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,14 @@ class CommandRow:
     steps: tuple[StepRow, ...] = field(default=())
     appointments: tuple[str, ...] = ()
     """Ids it touches; stored as keyed hashes, so only ever written and searched, never read back."""
+    request_id: str = ""
+    """The request that it came with; only ever written, for the audit."""
+    touched: tuple[Touched, ...] = ()
+    """What the client has named; only ever written, for the audit, as keyed hashes."""
     repairing_since: datetime | None = None
     """When its repair began; `None` while it is not repaired."""
     remarks: tuple[Remark, ...] = ()
     """Oldest first."""
-    credential: bytes = field(default=b"", repr=False)
-    """What opens its account's credentials without the client; sealed at rest, and erased when it is settled."""
     unreadable: bool = False
     """Something that was sealed in it can't be opened with the present key, and stands here as if it were empty."""
 
@@ -134,8 +140,12 @@ class NoSuchCommand(LookupError):
     """The ledger does not know the command, or it is settled and can't be taken up again."""
 
 
-class Ledger(Protocol):
-    """Every method returns only when what it says is durable. All raise `LedgerDown` when the store is down."""
+class Ledger(Recorder, Protocol):
+    """Every method returns only when what it says is durable. All raise `LedgerDown` when the store is down.
+
+    Each time a command comes to another state, an entry of the audit is written in the same transaction. Where several
+    processes share a store, the row of the audit's head is what they take turns by (`SELECT … FOR UPDATE`).
+    """
 
     async def open(self) -> None: ...
 
@@ -153,10 +163,12 @@ class Ledger(Protocol):
         appointments: Sequence[str],
         now: datetime,
         *,
-        credential: bytes = b"",
+        touched: Sequence[Touched] = (),
     ) -> None:
-        """Store the plan and its steps, all `planned`, and what opens its account's credentials, for repair. Replaces
-        an earlier plan of which nothing stands."""
+        """Store the plan and its steps, all `planned`. Replaces an earlier plan of which nothing stands.
+
+        `touched` is for the audit, and replaces what was named before there was a plan.
+        """
         ...
 
     async def advance(
@@ -183,9 +195,8 @@ class Ledger(Protocol):
         steps: Sequence[StepRow] = (),
         remark: Remark | None = None,
     ) -> None:
-        """Write how it stands. With a settled `state`, payload, receipts and credential are erased: only the answer is
-        kept, and `steps`, without what they hold of the appointments but their ids. `remark` is added to those there
-        are."""
+        """Write how it stands. With a settled `state`, payload and receipts are erased: only the answer is kept, and
+        `steps`, without what they hold of the appointments but their ids. `remark` is added to those there are."""
         ...
 
     async def prove(self) -> None:
@@ -223,6 +234,17 @@ class Ledger(Protocol):
 
     async def ancestors(self, tenant: str, id: str) -> tuple[str, ...]:
         """The earlier ids of `id`, oldest first."""
+        ...
+
+    async def head(self) -> Mark:
+        """The newest entry of the audit, to be kept elsewhere."""
+        ...
+
+    async def forget_audit(self, before: datetime, now: datetime) -> int:
+        """Forget the oldest entries of the audit, as far as they are older than that. → how many.
+
+        What is forgotten is an entry itself. Raises `gateway.audit.chain.Broken` where the record was altered.
+        """
         ...
 
     async def purge(self, settled_before: datetime) -> int:

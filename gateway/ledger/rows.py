@@ -8,15 +8,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gateway.audit import Touched
 from gateway.keys import Altered, Keys, WrongKey
 from gateway.ledger import Answer, CommandRow, Remark, State, StepRow, StepState
+from gateway.ledger.trail import Trail
 
 _PURPOSE = "ledger"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _COLUMNS = (
     "number, id, client, emr, tenant, operation, state, created_at, updated_at, key, fingerprint, payload, answer,"
-    " repairing_since, remarks, credential"
+    " repairing_since, remarks"
 )
 SELECT = f"SELECT {_COLUMNS} FROM commands"  # noqa: S608 - constants only
 
@@ -26,18 +28,20 @@ class Rows:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
+        self._trail = Trail(keys)
 
     def insert(self, db: sqlite3.Connection, row: CommandRow) -> None:
         values = (
             row.id, row.client, row.emr, row.tenant, row.operation, row.state.value, row.state.settled,
             moment(row.created_at), moment(row.updated_at), row.key, row.fingerprint,
             self.seal(row.id, "payload", row.payload), self.seal_answer(row.id, row.answer),
+            row.request_id, self._trail.touched(row.tenant, row.touched),
         )  # fmt: skip
         cursor = db.execute(
             """
             INSERT INTO commands (id, client, emr, tenant, operation, state, settled,
-                                  created_at, updated_at, key, fingerprint, payload, answer)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                  created_at, updated_at, key, fingerprint, payload, answer, request_id, touched)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             values,
         )
@@ -71,6 +75,15 @@ class Rows:
             [(number, self.appointment(client, appointment)) for appointment in appointments],
         )
 
+    def put_touched(self, db: sqlite3.Connection, number: int, touched: Sequence[Touched]) -> None:
+        if touched:
+            (tenant,) = db.execute("SELECT tenant FROM commands WHERE number = ?", (number,)).fetchone()
+            told = self._trail.touched(tenant, touched)
+            db.execute("UPDATE commands SET touched = ? WHERE number = ?", (told, number))
+
+    def steps(self, db: sqlite3.Connection, number: int, id: str) -> tuple[StepRow, ...]:
+        return _steps(db, number, _Opening(self._keys, id))
+
     def put_remark(self, db: sqlite3.Connection, number: int, id: str, remark: Remark) -> None:
         """Add to what was said. What can't be opened any more is written over: nobody will read it."""
         (sealed,) = db.execute("SELECT remarks FROM commands WHERE number = ?", (number,)).fetchone()
@@ -82,7 +95,7 @@ class Rows:
         """The command that a row of `SELECT` stands for, with its steps."""
         (
             number, id, client, emr, tenant, operation, state, created, updated, key, fingerprint, payload, answer,
-            repairing, remarks, credential,
+            repairing, remarks,
         ) = found  # fmt: skip
         opening = _Opening(self._keys, id)
         return CommandRow(
@@ -101,7 +114,6 @@ class Rows:
             steps=_steps(db, number, opening),
             repairing_since=None if repairing is None else instant(repairing),
             remarks=opening.remarks(remarks),
-            credential=opening.value("credential", credential),
             unreadable=opening.failed,
         )
 
@@ -116,7 +128,7 @@ class Rows:
     def seal_answer(self, id: str, answer: Answer | None) -> bytes | None:
         if answer is None:
             return None
-        head = json.dumps([answer.status, answer.headers]).encode()
+        head = json.dumps([answer.status, answer.headers, answer.codes]).encode()
         return self.seal(id, "answer", head + b"\n" + answer.body)
 
 
@@ -139,8 +151,8 @@ class _Opening:
         if not told:
             return None
         head, _, body = told.partition(b"\n")
-        status, headers = json.loads(head)
-        return Answer(status, body, tuple((name, value) for name, value in headers))
+        status, headers, *codes = json.loads(head)  # an earlier gateway kept no codes
+        return Answer(status, body, tuple((name, value) for name, value in headers), tuple(*codes))
 
     def remarks(self, sealed: bytes) -> tuple[Remark, ...]:
         told = self.value("remarks", sealed)

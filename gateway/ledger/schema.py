@@ -63,9 +63,26 @@ _REPAIR = (
     "UPDATE commands SET repairing_since = updated_at WHERE state = 'repairing'",
 )
 
-_CREDENTIAL = ("ALTER TABLE commands ADD COLUMN credential BLOB NOT NULL DEFAULT x''",)
+# Entries are sealed; `touched` holds keyed hashes and words of the gateway's.
+_AUDIT = (
+    "ALTER TABLE commands ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE commands ADD COLUMN touched TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE audit (number INTEGER PRIMARY KEY, entry BLOB NOT NULL, mac BLOB NOT NULL)",
+    "CREATE TABLE audit_ends (name TEXT PRIMARY KEY, number INTEGER NOT NULL, mac BLOB NOT NULL, seal BLOB NOT NULL)",
+    """
+    CREATE TRIGGER audit_is_never_altered BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+    """,
+    """
+    CREATE TRIGGER audit_is_forgotten_from_its_anchor_on BEFORE DELETE ON audit
+    WHEN OLD.number > (SELECT number FROM audit_ends WHERE name = 'anchor')
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+    """,
+)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR, _CREDENTIAL)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR, _AUDIT)
+AUDITED = MIGRATIONS.index(_AUDIT) + 1
+"""The version that has the audit first."""
 
 
 class NewerSchema(Exception):
@@ -85,3 +102,8 @@ def migrate(db: sqlite3.Connection) -> int:
     if found < len(MIGRATIONS):
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     return found
+
+
+def begins_audit(found: int) -> bool:
+    """Has migrating from that version made the audit's tables?"""
+    return found < AUDITED <= len(MIGRATIONS)

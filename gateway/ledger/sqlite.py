@@ -9,12 +9,16 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from gateway.audit import Event, Mark, Touched
+from gateway.audit.chain import NOTHING
 from gateway.keys import Keys, sync_directory
-from gateway.ledger import Answer, CommandRow, LedgerDown, NoSuchCommand, Remark, State, StepRow, StepState
-from gateway.ledger.lane import Lane
+from gateway.ledger import Answer, CommandRow, LedgerDown, Remark, State, StepRow, StepState
+from gateway.ledger.changes import erase, forget_steps, purge, touch
+from gateway.ledger.lane import Lane, Work
 from gateway.ledger.lineage import Lineage
 from gateway.ledger.rows import SELECT, Rows, moment
-from gateway.ledger.schema import migrate
+from gateway.ledger.schema import begins_audit, migrate
+from gateway.ledger.trail import Trail, end_of
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -22,9 +26,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # what is erased is overwritten, not only forgotten
 )
-_GONE = (StepState.PLANNED, StepState.FAILED, StepState.UNDONE)
-"""Steps of which nothing stands at the EMR."""
-_PURGED_AT_ONCE = 500
+_AT_ONCE = 500
+"""How many rows are deleted at a time."""
 
 
 class SqliteLedger:
@@ -47,6 +50,7 @@ class SqliteLedger:
         self._patience_s = patience_s
         self._rows = Rows(keys)
         self._lineage = Lineage(keys)
+        self._trail = Trail(keys)
         wal = self._path.with_name(f"{self._path.name}-wal")
         written = partial(_files, self._path, wal)
         self._writes = Lane("ledger-writes", self._connect, "IMMEDIATE", place=written, heard=heard)
@@ -98,18 +102,19 @@ class SqliteLedger:
         appointments: Sequence[str],
         now: datetime,
         *,
-        credential: bytes = b"",
+        touched: Sequence[Touched] = (),
     ) -> None:
         """Raises `NoSuchCommand` for an unknown or settled one, `ValueError` if a step of an earlier plan stands."""
         steps = [StepRow(i, StepState.PLANNED, action, b"") for i, action in enumerate(actions)]
 
         def work(db: sqlite3.Connection) -> None:
-            number, client = _touch(db, id, now)
-            _forget_steps(db, number)
-            sealed = self._rows.seal(id, "payload", payload), self._rows.seal(id, "credential", credential)
-            db.execute("UPDATE commands SET payload = ?, credential = ? WHERE number = ?", (*sealed, number))
+            number, client = touch(db, id, now)
+            forget_steps(db, number)
+            sealed = self._rows.seal(id, "payload", payload)
+            db.execute("UPDATE commands SET payload = ? WHERE number = ?", (sealed, number))
             self._rows.put_steps(db, number, id, steps)
             self._rows.put_appointments(db, number, client, appointments)
+            self._rows.put_touched(db, number, touched)
 
         await self._writes.run(work)
 
@@ -124,7 +129,7 @@ class SqliteLedger:
         """Steps are stored exactly as given, receipts too. Raises `NoSuchCommand` for an unknown or settled one."""
 
         def work(db: sqlite3.Connection) -> None:
-            number, client = _touch(db, id, now)
+            number, client = touch(db, id, now)
             self._rows.put_steps(db, number, id, steps)
             self._rows.put_appointments(db, number, client, appointments)
             self._record(db, lineage)
@@ -149,7 +154,8 @@ class SqliteLedger:
         """
 
         def work(db: sqlite3.Connection) -> None:
-            number, _ = _touch(db, id, now, also_settled=state.settled)
+            number, _ = touch(db, id, now, also_settled=state.settled)
+            (was,) = db.execute("SELECT state FROM commands WHERE number = ?", (number,)).fetchone()
             since = moment(now) if state is State.REPAIRING else None
             db.execute(
                 "UPDATE commands SET state = ?, settled = ?, answer = ?,"
@@ -157,13 +163,16 @@ class SqliteLedger:
                 (state.value, state.settled, self._rows.seal_answer(id, answer), since, number),
             )
             if state.settled:
-                _erase(db, number)
+                erase(db, number)
             self._rows.put_steps(db, number, id, steps)
             if release_key:
                 db.execute("UPDATE commands SET key = NULL WHERE number = ?", (number,))
             self._record(db, lineage)
             if remark is not None:
                 self._rows.put_remark(db, number, id, remark)
+            if was != state.value:
+                noted = self._rows.steps(db, number, id)
+                self._trail.came_to(db, number, noted, state, answer, remark, now)
 
         await self._writes.run(work)
 
@@ -172,14 +181,22 @@ class SqliteLedger:
         proof = "INSERT OR REPLACE INTO about (name, value) VALUES ('proof', randomblob(8))"
         await self._writes.run(lambda db: db.execute(proof))
 
+    async def note(self, event: Event, now: datetime) -> None:
+        await self._writes.run(lambda db: self._trail.note(db, event, now))
+
+    async def forget_audit(self, before: datetime, now: datetime) -> int:
+        return await self._piecemeal(lambda db: self._trail.forget(db, before, now, _AT_ONCE))
+
     async def purge(self, settled_before: datetime) -> int:
-        purged = 0
-        while True:
-            # Piece by piece, so that nobody waits for a long purge.
-            count = await self._writes.run(lambda db: _purge(db, settled_before))
-            purged += count
-            if count < _PURGED_AT_ONCE:
-                return purged
+        return await self._piecemeal(lambda db: purge(db, settled_before, _AT_ONCE))
+
+    async def _piecemeal(self, work: Work[int]) -> int:
+        """So that nobody waits for a long one. → how many in all."""
+        total, count = 0, _AT_ONCE
+        while count == _AT_ONCE:
+            count = await self._writes.run(work)
+            total += count
+        return total
 
     # -- reads -------------------------------------------------------------------------------------------------
 
@@ -225,6 +242,10 @@ class SqliteLedger:
     async def ancestors(self, tenant: str, id: str) -> tuple[str, ...]:
         return await self._reads.run(lambda db: self._lineage.ancestors(db, tenant, id))
 
+    async def head(self) -> Mark:
+        end = await self._reads.run(lambda db: end_of(db, "head"))
+        return NOTHING if end is None else end.mark
+
     # -- in the lanes' threads ---------------------------------------------------------------------------------
 
     async def _select(self, which: str, values: Sequence[str | int | None]) -> list[CommandRow]:
@@ -251,7 +272,10 @@ class SqliteLedger:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """With another master key no hash would be found again, and every repeated request would look new."""
-        if migrate(db) == 0:
+        found = migrate(db)
+        if begins_audit(found):
+            self._trail.begin(db)
+        if found == 0:
             proof = self._keys.seal("ledger", b"ledger", b"about")
             db.execute("INSERT INTO about (name, value) VALUES ('key', ?)", (proof,))
         (proof,) = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
@@ -274,35 +298,3 @@ def _files(*paths: Path) -> tuple[tuple[int, int], ...]:
         return tuple((found.st_dev, found.st_ino) for found in map(os.stat, paths))
     except OSError as error:
         raise LedgerDown(f"The ledger's file is gone ({type(error).__name__}).") from None
-
-
-def _touch(db: sqlite3.Connection, id: str, now: datetime, *, also_settled: bool = False) -> tuple[int, str]:
-    """The command's number and client, its `updated_at` set."""
-    query = "UPDATE commands SET updated_at = ? WHERE id = ? AND settled <= ? RETURNING number, client"
-    found: tuple[int, str] | None = db.execute(query, (moment(now), id, also_settled)).fetchone()
-    if found is None:
-        raise NoSuchCommand("There is no such command, or it is settled.")
-    return found
-
-
-def _forget_steps(db: sqlite3.Connection, number: int) -> None:
-    standing = db.execute("SELECT DISTINCT state FROM steps WHERE command = ?", (number,)).fetchall()
-    if not {state for (state,) in standing} <= set(_GONE):
-        raise ValueError("A plan of which something stands can't be replaced.")
-    db.execute("DELETE FROM steps WHERE command = ?", (number,))
-
-
-def _erase(db: sqlite3.Connection, number: int) -> None:
-    db.execute("UPDATE commands SET payload = x'', credential = x'' WHERE number = ?", (number,))
-    db.execute("UPDATE steps SET payload = x'' WHERE command = ?", (number,))
-
-
-def _purge(db: sqlite3.Connection, settled_before: datetime) -> int:
-    return db.execute(
-        """
-        DELETE FROM commands WHERE number IN (
-            SELECT number FROM commands WHERE settled = 1 AND updated_at < ? LIMIT ?
-        )
-        """,
-        (moment(settled_before), _PURGED_AT_ONCE),
-    ).rowcount

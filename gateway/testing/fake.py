@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from gateway.audit import Event, Mark, Touched
+from gateway.audit.chain import NOTHING
 from gateway.in_process import InProcessTransport
 from gateway.ledger import Answer, CommandRow, Remark, State, StepRow, StepState
 from gateway.vendor_http import Door
@@ -32,6 +34,8 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
         self._next: dict[tuple[str, str], str] = {}
+        self.events: list[Event] = []
+        """What was to be recorded beside the commands."""
 
     async def open(self) -> None:
         pass
@@ -56,11 +60,11 @@ class MemoryLedger:
         appointments: Sequence[str],
         now: datetime,
         *,
-        credential: bytes = b"",
+        touched: Sequence[Touched] = (),  # noqa: ARG002  it keeps no record
     ) -> None:
         kept = self._kept[id]
         steps = tuple(StepRow(n, StepState.PLANNED, action, b"") for n, action in enumerate(actions))
-        kept.row = replace(kept.row, payload=payload, steps=steps, updated_at=now, credential=credential)
+        kept.row = replace(kept.row, payload=payload, steps=steps, updated_at=now)
         kept.appointments = tuple(dict.fromkeys((*kept.appointments, *appointments)))
 
     async def advance(
@@ -98,14 +102,21 @@ class MemoryLedger:
         if remark is not None:
             kept.row = replace(kept.row, remarks=(*kept.row.remarks, remark))
         if state.settled:
-            kept.row = replace(
-                kept.row, payload=b"", credential=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps)
-            )
+            kept.row = replace(kept.row, payload=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps))
         if release_key:
             kept.row = replace(kept.row, key=None)
 
     async def prove(self) -> None:
         pass
+
+    async def note(self, event: Event, now: datetime) -> None:  # noqa: ARG002
+        self.events.append(event)
+
+    async def head(self) -> Mark:
+        return NOTHING
+
+    async def forget_audit(self, before: datetime, now: datetime) -> int:  # noqa: ARG002
+        return 0
 
     async def purge(self, settled_before: datetime) -> int:
         old = [id for id, k in self._kept.items() if k.row.state.settled and k.row.updated_at < settled_before]

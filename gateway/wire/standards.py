@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from gateway.domain.errors import GatewayError, Problem
@@ -57,6 +58,5 @@ def read_error(answer: Answer) -> tuple[str, Sequence[Problem]] | None:
 
 def render_error(error: GatewayError, instance: str, base_url: str, standard: str = LEYR) -> Answer:
     """What a client is told. `instance` is a UUID; `base_url` is where the page about the code is served."""
-    if standard == "fhir":
-        return fhir.operation_outcome(error, instance, base_url)
-    return problem_details(error, instance, base_url)
+    told = (fhir.operation_outcome if standard == "fhir" else problem_details)(error, instance, base_url)
+    return replace(told, codes=(error.code, *(problem.error_code for problem in error.problems)))

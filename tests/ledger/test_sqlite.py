@@ -296,7 +296,7 @@ async def test_purge_forgets_what_settled_before_and_nothing_else(ledger):
 
 
 async def test_purge_leaves_no_orphans_and_gets_through_more_than_one_portion(ledger, monkeypatch, tmp_path):
-    monkeypatch.setattr("gateway.ledger.sqlite._PURGED_AT_ONCE", 3)
+    monkeypatch.setattr("gateway.ledger.sqlite._AT_ONCE", 3)
     for n in range(7):
         await ledger.begin(command(f"c{n}", appointments=("a1",)))
         await ledger.plan(f"c{n}", b"plan", ["a"], [], at(0))
