@@ -21,7 +21,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from gateway import __version__, app, clock, demo, logs, serving
+from gateway import __version__, app, clock, demo, embedded, logs, serving
 from gateway.attention import control, status, terminal
 from gateway.attention.attending import CantBe
 from gateway.audit import terminal as audit_terminal
@@ -37,7 +37,7 @@ from gateway.registry import PluginError, Registry
 from gateway.reloading import Read
 from gateway.routes import metrics_app
 from gateway.settings import Settings, examine, load_without_clients, present_secrets
-from gateway.state_dir import StateDirBusy, StateDirUnusable, claim
+from gateway.state_dir import StateDirBusy, StateDirUnusable
 from gateway.support_table import TABLES
 from gateway.toml_files import ConfigError
 
@@ -55,7 +55,6 @@ _SAID = (
     serving.PortTaken,
 )
 """What is the operator's to mend: its text is shown, without a traceback."""
-_SANDBOX = "sandbox"
 _SHORTEST_CHOSEN = 12
 _LAST_ANSWERS_S = 2.0
 """How long what has been answered may take to be sent, once everything is at an end or handed over."""
@@ -109,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     emrs.set_defaults(run=_emrs)
     sandbox = commands.add_parser("sandbox", parents=[config], help="serve the sandbox EMR by itself")
     sandbox.add_argument("--port", type=int, default=8090, help="0: any free one (default: 8090)")
-    sandbox.set_defaults(run=_sandbox)
+    sandbox.set_defaults(run=embedded.serve_sandbox)
     secret = commands.add_parser("secret", parents=[config], help="make a client's secret")
     secret.add_argument("client_id", help="whose secret it will be")
     secret.add_argument("--argon2", action="store_true", help="hash one that a person chose, from standard input")
@@ -266,29 +265,6 @@ def _emrs(asked: argparse.Namespace) -> int:
     for sentences in registry.broken.values():
         print(*sentences, sep="\n", file=sys.stderr)
     return 1 if registry.broken else 0
-
-
-# -- sandbox ----------------------------------------------------------------------------------------------------------
-
-
-def _sandbox(asked: argparse.Namespace) -> int:
-    settings = load_without_clients(os.environ, config=asked.config)
-    embedded = Registry.load({_SANDBOX}).vendor(_SANDBOX).embedded
-    if embedded is None:
-        raise PluginError(f"plugin {_SANDBOX} has no EMR of its own to serve")
-    logs.configure()
-    # A directory of its own: the one inside a gateway that runs beside it keeps its data to itself.
-    with claim(settings.state_dir / _SANDBOX) as state, closing(serving.bound("127.0.0.1", asked.port)) as listening:
-        application = embedded(state.path)
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-        async def work(stop: serving.Stop) -> None:
-            announce = lambda: print(f"The sandbox EMR listens on {url}", flush=True)  # noqa: E731
-            server = serving.Server(application, drain_s=5, announce=announce, lifespan=True)
-            await stop.serve((server, listening))
-
-        serving.run(work)
-    return 0
 
 
 # -- secret -----------------------------------------------------------------------------------------------------------
