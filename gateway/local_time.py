@@ -14,6 +14,11 @@ def today(zone: ZoneInfo) -> date:
     return clock.now().astimezone(zone).date()
 
 
+def is_past(instant: datetime) -> bool:
+    """Is it over?"""
+    return instant.timestamp() <= clock.now().timestamp()
+
+
 def repeated(instant: datetime, zone: ZoneInfo) -> bool:
     """Does the zone's clock show this wall time twice, so that it can't be said without an offset?"""
     wall = instant.astimezone(zone).replace(tzinfo=None)

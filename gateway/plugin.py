@@ -7,7 +7,7 @@ from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span,
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
 from gateway.hookspecs import hookimpl
-from gateway.local_time import day_bounds, from_wall, repeated, to_wall, today
+from gateway.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
 from gateway.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
 from gateway.port import (
     PLUGIN_API,
@@ -25,7 +25,7 @@ from gateway.saying import given, units
 from gateway.setting_types import BaseUrl, Url, Zone
 from gateway.smart_backend import SmartBackend
 from gateway.stretches import by_days
-from gateway.vendor_answer import sense
+from gateway.vendor_answer import nothing, sense
 from gateway.vendor_auth import ApiKey, Basic, Bearer, ClientCredentials
 from gateway.vendor_http import Door, VendorHttp
 from gateway.vendor_login import Login, Proof
@@ -85,7 +85,9 @@ __all__ = [
     "from_wall",
     "given",
     "hookimpl",
+    "is_past",
     "linked",
+    "nothing",
     "repeated",
     "sense",
     "to_wall",

@@ -92,6 +92,12 @@ def sense(parse: Callable[[A], T], answer: A) -> T:
         raise Senseless(f"its answer made no sense ({type(error).__name__}{_place(error)})") from None
 
 
+def nothing(response: httpx.Response) -> None:
+    """Parses a "done" that is said by saying nothing (204). Raises ValueError for an answer with something in it."""
+    if response.content:
+        raise ValueError("an answer where none is due")
+
+
 def _own_words(
     response: httpx.Response, problem: Callable[[httpx.Response], EmrError | None] | None
 ) -> EmrError | None:

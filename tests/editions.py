@@ -22,6 +22,12 @@ SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("fhir", "millennium"): {**SERVER, "dialect": "millennium", "services": "serviceType"},
     ("fhir", "canvas"): {**SERVER, "dialect": "canvas"},
     ("fhir", "medplum"): {**SERVER, "dialect": "medplum"},
+    ("cliniko", "standard"): {
+        **SERVER,
+        "subdomain": "practice",
+        "api_key": "open-sesame-eu1",
+        "contact": "test@example.org",
+    },
     ("gnuhealth", "standard"): {**SERVER, "database": "his", "username": "gateway", "password": "open-sesame"},
     **{("sandbox", name): {"clinic": "clinic", "api_key": "clinic-key", "personality": name} for name in ALL},
 }
