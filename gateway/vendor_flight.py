@@ -93,3 +93,18 @@ class Watched(httpx.AsyncBaseTransport):
         for counting in (self._own, current_meter()):
             if counting is not None:
                 counting.add(started, ended, is_write=is_write)
+
+
+class _NoCookies(httpx.Cookies):
+    """To look for them in every answer, only to refuse them, takes as long as to build a request."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        pass
+
+
+class Client(httpx.AsyncClient):
+    """Keeps no cookies."""
+
+    @property  # type: ignore[misc]
+    def cookies(self) -> httpx.Cookies:
+        return _NoCookies()

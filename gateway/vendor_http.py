@@ -10,7 +10,6 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -24,7 +23,7 @@ from gateway.manners import Manners
 from gateway.meter import Meter, meter
 from gateway.pacing import TurnedAway
 from gateway.port import EmrError, MaybeDone, NotSent, Refused, Throttled
-from gateway.vendor_flight import TOKEN_REQUEST, Flight, Watched, flying
+from gateway.vendor_flight import TOKEN_REQUEST, Client, Flight, Watched, flying
 
 __all__ = ["TOKEN_REQUEST", "Door", "Meter", "VendorHttp", "meter"]
 
@@ -122,7 +121,7 @@ class Door:
         `problem` is asked about every answer but a 2xx; `None` from it leaves the answer to the table of statuses.
         `timeout_s` bounds one try, token and body included.
         """
-        client = httpx.AsyncClient(
+        client = Client(
             transport=Watched(self._transport, self._meter, self._once_more),
             base_url=base_url,
             auth=auth,
@@ -130,7 +129,6 @@ class Door:
             timeout=httpx.Timeout(timeout_s, connect=connect_timeout_s, pool=connect_timeout_s),
             follow_redirects=False,
             trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self._clients.append(client)
         return VendorHttp(client, self, problem, timeout_s)
@@ -191,6 +189,8 @@ class VendorHttp:
 
     def same_host(self, url: str) -> bool:
         """Is this a path below the base URL or a URL of the same origin? A link to elsewhere is never followed."""
+        if ":" not in url and not url.startswith("//"):
+            return True
         wanted, base = httpx.URL(url), self._client.base_url
         if not wanted.scheme and not wanted.host:
             return True
