@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 SEKMET_VENV ?= .venv-sekmet
 GNUHEALTH_VENV ?= .venv-gnuhealth
+TOOLS_VENV ?= .venv-tools
 MEDPLUM_HOME ?= .cache/medplum
 export SEKMET_VENV GNUHEALTH_VENV MEDPLUM_HOME
 
@@ -14,7 +15,7 @@ BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard be
 FAULTS_S ?= $(if $(BOUND),2,45)
 export FAULTS_S
 
-.PHONY: run test faults security lint bench live clean
+.PHONY: run test faults security lint bench live locks sbom audit image soak clean
 
 # A demonstration; heeds PORT and STATE_DIR.
 run: $(VENV)/run.stamp
@@ -46,9 +47,33 @@ security: $(VENV)/dev.stamp
 live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(GNUHEALTH_VENV)/stamp $(MEDPLUM_HOME)/stamp
 	$(IN) -m pytest -n 2 --dist loadgroup -m live tests/live
 
+# Solve the dependencies anew and write the locks; a version that is in a lock stays as long as it fits.
+COMPILE := $(TOOLS_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+locks: $(TOOLS_VENV)/stamp
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --extra otel -c requirements.lock -o requirements-otel.lock
+	$(COMPILE) pyproject.toml --extra otel --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
+	$(COMPILE) --group tools -c requirements-dev.lock -o requirements-tools.lock
+
+# What is in an installation, as CycloneDX: everything that its lock names, with versions, hashes and what needs what.
+sbom: $(VENV)/dev.stamp
+	mkdir -p dist
+	$(IN) -m supply.sbom requirements.lock > dist/sbom.cdx.json
+	$(IN) -m supply.sbom requirements-otel.lock > dist/sbom-otel.cdx.json
+
+# Known vulnerabilities in what the locks name, as an outside service knows them. It fails with 1 where there are any, and
+# with 3 where that service can't be asked: then nothing is known.
+audit: $(TOOLS_VENV)/stamp $(VENV)/dev.stamp
+	$(IN) -m supply.audit $(TOOLS_VENV)/bin/pip-audit requirements-otel.lock requirements-build.lock
+
+# What the Dockerfile builds, built by its own steps and started; that needs no container engine.
+image: $(VENV)/dev.stamp
+	$(IN) -m pytest -m image tests/supply
+
 # What was written by a running gateway (.state) stays.
 clean:
-	rm -rf $(VENV) $(SEKMET_VENV) $(GNUHEALTH_VENV) $(MEDPLUM_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(TOOLS_VENV) $(SEKMET_VENV) $(GNUHEALTH_VENV) $(MEDPLUM_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -63,6 +88,11 @@ $(VENV)/run.stamp: requirements.lock requirements-build.lock pyproject.toml | $(
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
 	$(IN) -m pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(TOOLS_VENV)/stamp: requirements-tools.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(TOOLS_VENV)
+	$(TOOLS_VENV)/bin/python -m pip install $(PIP_FLAGS) --require-hashes -r requirements-tools.lock
 	@touch $@
 
 $(SEKMET_VENV)/stamp: tests/live/sekmet.lock | $(VENV)/bin/python
