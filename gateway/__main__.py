@@ -1,4 +1,4 @@
-"""The command line: `python -m gateway serve`, `check`, `status`, `commands`, `audit`, `emrs`, `sandbox`, `secret`."""
+"""The command line, `python -m gateway`: what each of its commands does."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import platform
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from gateway import __version__, app, clock, demo, embedded, logs, serving
+from gateway.arguments import Act, parser
 from gateway.attention import control, status, terminal
 from gateway.attention.attending import CantBe
 from gateway.audit import terminal as audit_terminal
 from gateway.audit.chain import Broken
 from gateway.auth import client_hash
+from gateway.credentials import CantOpen
 from gateway.described import described
 from gateway.kept import overlapping
 from gateway.keys import BadKey, WrongKey
@@ -50,6 +51,7 @@ _SAID = (
     LedgerDown,
     NewerSchema,
     CantBe,
+    CantOpen,
     StateDirBusy,
     StateDirUnusable,
     serving.PortTaken,
@@ -62,7 +64,7 @@ _LAST_ANSWERS_S = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 what was asked for can't be done (and standard error says why)."""
-    asked = _parser().parse_args(arguments)
+    asked = parser(_ACTS, _version()).parse_args(arguments)
     app.pin_time_zones()
     try:
         return int(asked.run(asked))
@@ -70,53 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for sentence in error.args:
             print(sentence, file=sys.stderr)
         return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m gateway", description="The EMR appointment gateway.")
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    config = argparse.ArgumentParser(add_help=False)
-    config.add_argument("--config", type=Path, help="gateway.toml (else GATEWAY_CONFIG, else config/gateway.toml)")
-    clients = argparse.ArgumentParser(add_help=False, parents=[config])
-    clients.add_argument("--demo", action="store_true", help="use the demonstration's clients and sandbox")
-
-    serve = commands.add_parser("serve", parents=[clients], help="serve clients until SIGTERM")
-    serve.set_defaults(run=_serve)
-    check = commands.add_parser("check", parents=[clients], help="say every mistake in the configuration")
-    check.add_argument("--connect", action="store_true", help="also read once from every EMR account")
-    check.set_defaults(run=_check)
-    attend = commands.add_parser("commands", help="see commands that need a person, and settle them")
-    terminal.add_commands(attend, clients)
-    attend.set_defaults(run=_commands)
-    running = commands.add_parser(
-        "status", parents=[config], help="say what the running gateway runs, and how EMRs stand"
-    )
-    running.add_argument("--json", action="store_true", help="for scripts")
-    running.set_defaults(run=_status)
-    record = commands.add_parser("audit", help="hold the record of who did what against its chain, and export it")
-    audit_terminal.add_commands(record, config)
-    record.set_defaults(run=_audit)
-    emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
-    emrs.add_argument(
-        "--table",
-        nargs="?",
-        const="digest",
-        choices=TABLES,
-        help="as the table in README.md (digest), or as those in docs/emrs/README.md (complete)",
-    )
-    emrs.set_defaults(run=_emrs)
-    sandbox = commands.add_parser("sandbox", parents=[config], help="serve the sandbox EMR by itself")
-    sandbox.add_argument("--port", type=int, default=8090, help="0: any free one (default: 8090)")
-    sandbox.set_defaults(run=embedded.serve_sandbox)
-    secret = commands.add_parser("secret", parents=[config], help="make a client's secret")
-    secret.add_argument("client_id", help="whose secret it will be")
-    secret.add_argument("--argon2", action="store_true", help="hash one that a person chose, from standard input")
-    secret.add_argument(
-        "--overlap-days", type=float, default=7.0, help="how long the present secret stays good (default: 7)"
-    )
-    secret.set_defaults(run=_secret)
-    return parser
 
 
 def _version() -> str:
@@ -195,6 +150,8 @@ def _check(asked: argparse.Namespace) -> int:
     settings = _settings(asked)
     accounts = sum(len(client.emrs) for client in settings.clients)
     print(f"The configuration is right: {len(settings.clients)} clients, {accounts} EMR accounts.")
+    for note in app.notes_on(settings):
+        print(note)
     if not asked.connect:
         return 0
     failed = asyncio.run(app.unreachable(settings))
@@ -255,6 +212,22 @@ def _audit(asked: argparse.Namespace) -> int:
     return audit_terminal.answered(asked, app.ledger_path(settings), app.keys_of(settings, create=False))
 
 
+# -- credentials ------------------------------------------------------------------------------------------------------
+
+
+def _credentials(asked: argparse.Namespace) -> int:
+    if asked.act == "rotate-key":
+        count = app.rotate_key(load_without_clients(os.environ, config=asked.config), asked.to)
+        print(f"The new key is in use from the next start on; {count} credentials are sealed with it.")
+        print(f'Say key = "{asked.to}" in gateway.toml now.' if asked.to else "Back it up, with former-keys.json.")
+        return 0
+    # What else is wrong with the configuration is for `check` to say.
+    settings, _ = examine(os.environ, config=asked.config)
+    with app.credentials_of(settings) as desk:
+        desk.done(asked)
+    return 0
+
+
 # -- emrs -------------------------------------------------------------------------------------------------------------
 
 
@@ -298,6 +271,19 @@ def _chosen() -> str:
     if len(chosen) < _SHORTEST_CHOSEN:
         raise ConfigError(f"a secret that a person chooses should have {_SHORTEST_CHOSEN} characters or more")
     return chosen
+
+
+_ACTS: Mapping[str, Act] = {
+    "serve": _serve,
+    "check": _check,
+    "commands": _commands,
+    "status": _status,
+    "credentials": _credentials,
+    "audit": _audit,
+    "emrs": _emrs,
+    "sandbox": embedded.serve_sandbox,
+    "secret": _secret,
+}
 
 
 if __name__ == "__main__":

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Union, get_args, get_origin
 
 import httpx
-from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel
 
-from gateway.clients_file import OF_ACCOUNTS, WRITTEN_OUT, AccountSettings
+from gateway.clients_file import AccountSettings
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.editions import Edition
 from gateway.manners import Manners
 from gateway.network import lives_here
 from gateway.port import Account, BadAccount, Emr, Vendor
-from gateway.references import is_reference
+from gateway.references import stored_in, with_stored
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
-from gateway.toml_files import ConfigError, dotted, mistakes
+from gateway.toml_files import ConfigError
+from gateway.validating import REFUSED, mistakes_without_stored, quotes, secrets_in, validated
 from gateway.vendor_flight import Flight
 from gateway.vendor_http import Door
 from gateway.way import DIRECT, Way
@@ -66,7 +64,7 @@ def open_accounts(
     known: MutableMapping[Hashable, Manners] | None = None,
     heard: Heard = lambda _plugin, _flight: None,
 ) -> Mapping[Key, OpenAccount]:
-    """Every account by client and key. Raises ConfigError with all mistakes of all accounts.
+    """Every account by client and key, but those that are locked. Raises ConfigError with all mistakes of all accounts.
 
     Of those that are `running`, the ones that are configured as before are taken over as they are. `known`: the manners
     of what runs; what is new is added. Those that were known are left as they are: `declare` tells them of the new.
@@ -84,7 +82,10 @@ def open_accounts(
                 opened[client.id, account.key] = before
                 continue
             try:
-                opened[client.id, account.key] = _opened(client.id, account, registry, route, known, heard)
+                if is_locked(account):
+                    _looked_at(account, registry)
+                else:
+                    opened[client.id, account.key] = _opened(client.id, account, registry, route, known, heard)
             except ConfigError as error:
                 found |= dict.fromkeys(error.args)
             except PluginError as error:
@@ -97,6 +98,34 @@ def open_accounts(
     return opened
 
 
+def is_locked(account: AccountSettings) -> bool:
+    """Is something that it takes to open it in the gateway's own store, where only its client can unlock it?"""
+    return any(stored_in(account.values))
+
+
+def unlocked(
+    client_id: str,
+    account: AccountSettings,
+    credentials: Mapping[str, str],
+    data_key: bytes,
+    registry: Registry,
+    route: Route,
+    known: MutableMapping[Hashable, Manners],
+    heard: Heard = lambda _plugin, _flight: None,
+) -> OpenAccount:
+    """An account that was locked. Raises KeyError for a credential that it needs, ConfigError, PluginError."""
+    whole = replace(account, values=with_stored(account.values, credentials))
+    return replace(_opened(client_id, whole, registry, route, known, heard), made_of=account, data_key=data_key)
+
+
+def _looked_at(account: AccountSettings, registry: Registry) -> None:
+    """Raises ConfigError for what is wrong with it while it is locked."""
+    vendor = registry.vendor(account.plugin)
+    if found := mistakes_without_stored(account, vendor.settings):
+        raise ConfigError(*found)
+    _none_of(_unknown_reason(account, vendor.capabilities), account)
+
+
 def _opened(
     client_id: str,
     account: AccountSettings,
@@ -106,7 +135,7 @@ def _opened(
     heard: Heard,
 ) -> OpenAccount:
     vendor = registry.vendor(account.plugin)
-    settings = _validated(account, vendor.settings)
+    settings = validated(account, vendor.settings)
     if account.way != DIRECT and lives_here(vendor, settings):
         raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
     name = f"EMR {account.key} of client {client_id}"
@@ -143,7 +172,7 @@ def _emr(account: AccountSettings, vendor: Vendor, registry: Registry, settings:
     try:
         emr = registry.open(Account(account.key, settings, door, account.notify, account.cancel_reason), account.plugin)
     except BadAccount as error:
-        said = _REFUSED if _quotes(str(error), account) else str(error)
+        said = REFUSED if quotes(str(error), account) else str(error)
         raise ConfigError(f"{account.place}: {said}") from None
     _none_of(_unfit(account, emr), account)
     return emr
@@ -178,98 +207,3 @@ def _unknown_reason(account: AccountSettings, can: Capabilities) -> Iterator[str
 def _one_for_its_emr(plugin: str, emr: Emr, settings: BaseModel) -> Hashable:
     """What an EMR can tell its callers apart by: quotas are counted, and circuits opened, by where and as whom."""
     return plugin, emr.tenant, frozenset(secrets_in(settings))
-
-
-def secrets_in(value: object) -> Iterator[str | bytes]:
-    """What a plugin's validated settings hold of them."""
-    if isinstance(value, (SecretStr, SecretBytes)):
-        yield value.get_secret_value()
-    elif isinstance(value, (BaseModel, Mapping)):
-        for _, inner in value.items() if isinstance(value, Mapping) else value:
-            yield from secrets_in(inner)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for inner in value:
-            yield from secrets_in(inner)
-
-
-def _validated(account: AccountSettings, model: type[BaseModel]) -> BaseModel:
-    """The plugin's settings. Raises ConfigError; no sentence shows a value."""
-    found = [] if account.plain_allowed else [_plain(account, name) for name in plain_secrets(model, account.given)]
-    try:
-        # A misspelt setting that is passed over would leave its default in force.
-        open_ended = model.model_config.get("extra") == "allow"
-        settings = model.model_validate(account.values, extra=None if open_ended else "forbid")
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        found += [_mistake(account, detail, model) for detail in details]
-    # A validator is the plugin's own code, and may raise anything.
-    except Exception as error:  # noqa: BLE001
-        found.append(f"{account.place}.settings: plugin {account.plugin} raises {type(error).__name__}")
-    if found:
-        raise ConfigError(*found)
-    return settings
-
-
-def _plain(account: AccountSettings, name: str) -> str:
-    return f"{account.place}.settings.{name} {WRITTEN_OUT}"
-
-
-def _mistake(account: AccountSettings, detail: ErrorDetails, model: type[BaseModel]) -> str:
-    place, where = f"{account.place}.settings", dotted(detail["loc"])
-    if detail["type"] == "extra_forbidden" and detail["loc"][0] in OF_ACCOUNTS:
-        return f"{place}: {where}is a setting of the account itself; put it beside plugin"
-    said = mistakes([detail], "", model)[0]
-    return f"{place}: {where}{_REFUSED}" if _quotes(said, account) else place + said
-
-
-_REFUSED = "has something that the plugin refuses"
-
-
-def _quotes(said: str, account: AccountSettings) -> bool:
-    """What a plugin's own code says is passed on only if it quotes no value."""
-    return any(text in said for text in _texts(account.values) if len(text) > 3)
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
-    elif isinstance(value, str):
-        yield value
-
-
-def plain_secrets(annotation: Any, given: object, name: str = "") -> Iterator[str]:
-    """The dotted names of secrets in `given` that are written out instead of being referred to."""
-    if _is_a(annotation, SecretStr, SecretBytes):
-        if isinstance(given, str) and not is_reference(given):
-            yield name
-    elif _is_a(annotation, BaseModel):
-        yield from _in_model(annotation, given, name)
-    elif get_origin(annotation) in (Union, types.UnionType):
-        yield from {found for kind in get_args(annotation) for found in plain_secrets(kind, given, name)}
-    elif isinstance(given, Mapping) and get_args(annotation):
-        for key, value in given.items():
-            yield from plain_secrets(get_args(annotation)[-1], value, _joined(name, key))
-    elif isinstance(given, list):
-        for index, value in enumerate(given):
-            for kind in get_args(annotation)[:1]:
-                yield from plain_secrets(kind, value, _joined(name, index))
-
-
-def _in_model(model: type[BaseModel], given: object, name: str) -> Iterator[str]:
-    if not isinstance(given, Mapping):
-        return
-    for field_name, told in model.model_fields.items():
-        for known in {field_name, told.alias or field_name} & set(given):
-            yield from plain_secrets(told.annotation, given[known], _joined(name, known))
-
-
-def _joined(name: str, part: object) -> str:
-    return f"{name}.{part}" if name else str(part)
-
-
-def _is_a(annotation: Any, *bases: type) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, bases)

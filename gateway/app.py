@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import zoneinfo
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -19,10 +20,15 @@ from gateway import __version__, routes
 from gateway.accounts import OpenAccount, Route, open_accounts, plugins_of
 from gateway.admission import Admission
 from gateway.answering import Answering
+from gateway.api import Principal
 from gateway.attention.attending import Attending
 from gateway.auth import Clients
+from gateway.credentials.store import Store
+from gateway.credentials.terminal import Terminal, notes
+from gateway.credentials.unlocking import Locked, Unlocking, locked_of
 from gateway.ending import Ending
-from gateway.keys import BadKey, Keys
+from gateway.key_ring import complete, key_at, succeed
+from gateway.keys import BadKey, Keys, sync_directory
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.locks import Locks
 from gateway.metrics import Metrics
@@ -33,10 +39,10 @@ from gateway.registry import Registry
 from gateway.reloading import Read, Reloading
 from gateway.restoring import Accounts
 from gateway.retention import Retention
-from gateway.service import Service
+from gateway.service import Authenticate, Service
 from gateway.settings import Settings
 from gateway.state_dir import claim
-from gateway.switching import RunningAccounts, Switch
+from gateway.switching import Readiness, RunningAccounts, Switch
 from gateway.toml_files import ConfigError
 
 
@@ -55,7 +61,8 @@ def keys_of(settings: Settings, *, create: bool = True) -> Keys:
 
     Raises BadKey.
     """
-    return Keys.load(settings.key) if settings.key else Keys.from_file(settings.state_dir / "gateway.key", create)
+    keys = Keys.load(settings.key) if settings.key else Keys.from_file(settings.state_dir / "gateway.key", create)
+    return complete(keys, settings.state_dir)
 
 
 def mistakes_in(settings: Settings) -> list[str]:
@@ -129,8 +136,8 @@ async def attending(settings: Settings) -> AsyncIterator[Attending]:
 
     Raises BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
     """
-    async with AsyncExitStack() as closing:
-        keys, ledger = await _ledger_of(settings, closing, new=False)
+    async with AsyncExitStack() as stack:
+        keys, ledger = await _ledger_of(settings, stack, new=False)
         answering = Answering(keys, ledger, settings.public_url)
         ending = Ending(ledger, answering, Metrics(CollectorRegistry()))
         yield Attending(ledger, answering, ending, None, serving=False)
@@ -138,17 +145,17 @@ async def attending(settings: Settings) -> AsyncIterator[Attending]:
 
 async def _ledger_of(
     settings: Settings,
-    closing: AsyncExitStack,
+    stack: AsyncExitStack,
     *,
     new: bool,
     heard: Callable[[float, bool], None] = lambda _seconds, _kept: None,
 ) -> tuple[Keys, SqliteLedger]:
     """`new`: it may be the first time, for which there is no key yet. `heard` is told of every write."""
-    closing.enter_context(claim(settings.state_dir))
+    stack.enter_context(claim(settings.state_dir))
     keys = keys_of(settings, create=new)
     ledger = SqliteLedger(ledger_path(settings), keys, heard=heard)
     await ledger.open()
-    closing.push_async_callback(ledger.close)
+    stack.push_async_callback(ledger.close)
     return keys, ledger
 
 
@@ -166,24 +173,29 @@ async def opened(
     Raises ConfigError, BadKey, StateDirBusy, StateDirUnusable, and what the ledger raises when it can't be opened.
     """
     pin_time_zones()
-    async with AsyncExitStack() as closing:
+    async with AsyncExitStack() as stack:
         watched = Metrics(metrics or CollectorRegistry())
-        keys, ledger = await _ledger_of(settings, closing, new=serving, heard=watched.stored)
+        keys, ledger = await _ledger_of(settings, stack, new=serving, heard=watched.stored)
         network = Network(settings.state_dir)
         accounts = RunningAccounts(network, watched.called)
         accounts.become(accounts.beside(settings))
-        await closing.enter_async_context(network.open())
-        probing = await closing.enter_async_context(Probing())
+        await stack.enter_async_context(network.open())
+        probing = await stack.enter_async_context(Probing())
         await probing.begin(accounts.values())
+        store = _store_of(settings, keys)
+        stack.callback(store.close)
+        unlocking = Unlocking(store, keys, accounts, Readiness(network, probing))
+        unlocking.become(_locked_of(settings))
+        await unlocking.take_up(await ledger.unsettled())
         clients = [Clients(_secrets_of(settings), keys)]
 
         def none_gets_in() -> None:
             clients[-1].close()
 
-        closing.callback(none_gets_in)
+        stack.callback(none_gets_in)
         service = Service(
             accounts=accounts,
-            authenticate=clients[-1].authenticate,
+            authenticate=_entering(clients[-1], unlocking),
             keys=keys,
             ledger=ledger,
             locks=Locks(watched.waited),
@@ -197,18 +209,79 @@ async def opened(
             metrics=watched,
             serving=serving,
             admission=Admission(settings.allowance, settings.allowances),
+            locked=unlocking.closed,
         )
-        closing.push_async_callback(service.stop)
+        stack.push_async_callback(service.stop)
         if read is not None:
 
             def let_in(changed: Settings) -> None:
                 # Those before end by themselves, when the last secret that they are asked about is checked.
                 clients[:] = [clients[-1].followed_by(_secrets_of(changed))]
-                service.let_in(clients[-1].authenticate, changed.allowance, changed.allowances)
+                unlocking.become(_locked_of(changed))
+                service.let_in(_entering(clients[-1], unlocking), changed.allowance, changed.allowances)
 
             switch = Switch(accounts, network, probing, let_in)
             service.reloading = Reloading(settings, keys, read, switch, service.reloaded)
         yield service
+
+
+def _entering(clients: Clients, unlocking: Unlocking) -> Authenticate:
+    """Who proves itself by its secret opens with it what only that opens."""
+
+    async def authenticate(client_id: str | None, client_secret: str | None, source: str) -> Principal:
+        principal = await clients.authenticate(client_id, client_secret, source)
+        await unlocking.called(principal.client_id, client_secret or "")
+        return principal
+
+    return authenticate
+
+
+def _locked_of(settings: Settings) -> list[Locked]:
+    return locked_of(settings, Registry.load(plugins_of(settings)))
+
+
+@contextmanager
+def credentials_of(settings: Settings) -> Iterator[Terminal]:
+    """The store of credentials, for a person. Raises BadKey."""
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = keys_of(settings)
+    with closing(_store_of(settings, keys)) as store:
+        yield Terminal(settings, keys, store, _locked_of(settings))
+
+
+def notes_on(settings: Settings) -> list[str]:
+    """What there is to be said of stored credentials. Raises CantOpen."""
+    locked = _locked_of(settings)
+    if not locked:
+        return []
+    try:
+        keys = keys_of(settings, create=False)
+    except BadKey:
+        keys = Keys(os.urandom(32))  # there is none yet, or it is lost: no credential opens
+    with closing(_store_of(settings, keys)) as store:
+        return notes(store, locked)
+
+
+def rotate_key(settings: Settings, to: str | None) -> int:
+    """Put the key that `to` refers to, or a new one in the state directory, in the place of the present one. → how many
+    credentials were sealed anew.
+
+    Raises BadKey, CantOpen, StateDirBusy, StateDirUnusable.
+    """
+    with claim(settings.state_dir):
+        present, own = keys_of(settings, create=False), settings.state_dir / "gateway.key"
+        if to is None and settings.key:
+            raise BadKey("The configuration refers to its key: say with --to where the new one is, or is to be made.")
+        ready = succeed(present, key_at(to, own.with_name("gateway.key.new")), settings.state_dir)
+        if to is None:
+            own.with_name("gateway.key.new").replace(own)
+            sync_directory(settings.state_dir)
+        with closing(_store_of(settings, ready)) as store:
+            return store.seal_anew()
+
+
+def _store_of(settings: Settings, keys: Keys) -> Store:
+    return Store(settings.state_dir / "credentials.sqlite", keys)
 
 
 def _secrets_of(settings: Settings) -> Mapping[str, Sequence[str]]:

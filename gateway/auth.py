@@ -148,6 +148,15 @@ def client_hash(keys: Keys, client_id: str, secret: str) -> str:
     return keys.hmac(_PURPOSE, client_id, secret)
 
 
+def lets_in(keys: Keys, client_id: str, secret: str, kept: Iterable[str], now: datetime) -> bool:
+    """For a person at the command line, whom nobody hurries: is it one of these secrets?"""
+    known = _known(client_id, kept, keys)
+    digest = client_hash(keys, client_id, secret)
+    return any(Keys.same(digest, one.value) and one.is_good(now) for one in known.hashes) or any(
+        _matches(one.value, _written(secret)) and one.is_good(now) for one in known.argon2
+    )
+
+
 def _known(id: str, secrets: Iterable[str], keys: Keys) -> _Known:
     all = [taken_apart(text) for text in secrets]
     hashes = [replace(k, value=client_hash(keys, id, k.value)) if k.kind == "plain" else k for k in all]

@@ -170,13 +170,21 @@ def _accounts(emrs: object, place: str, reading: _Reading) -> Iterable[AccountSe
                 name=row.name,
                 slot_check=row.slot_check,
                 given=row.settings,
-                values=replaced(row.settings, f"{where}.settings", reading.path, reading.environ, reading.found),
+                values=_settings(row, where, reading),
                 place=where,
                 notify=row.notify,
                 cancel_reason=row.cancel_reason,
                 way=_way(row, where, reading),
                 plain_allowed=reading.demo,
             )
+
+
+def _settings(row: _EmrRow, where: str, reading: _Reading) -> Mapping[str, Any]:
+    place = f"{where}.settings"
+    found: Mapping[str, Any] = replaced(
+        row.settings, place, reading.path, reading.environ, reading.found, storable=True
+    )
+    return found
 
 
 # -- ways -------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,12 @@ def succeed(former: Keys, new: Keys, state_dir: Path) -> Keys:
     return ready
 
 
+def key_at(reference: str | None, otherwise: Path) -> Keys:
+    """The key that is referred to; a file is made where there is none. Raises `BadKey`."""
+    kind, _, where = (reference or f"file:{otherwise}").partition(":")
+    return Keys.from_file(Path(where)) if kind == "file" and where else Keys.load(reference or "")
+
+
 def replace(path: Path, text: str) -> None:
     """Durable, whole or not at all, and for its owner's eyes only (0600). Raises OSError."""
     draft = path.with_name(f".{path.name}.new")

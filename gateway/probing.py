@@ -67,6 +67,12 @@ class Probing:
         for new in now.keys() - self._tasks.keys() - set(map(id, answered)):
             self._begin(now[new])
 
+    def end(self, account: OpenAccount) -> None:
+        """Nobody wants to know any more."""
+        _, task = self._tasks.pop(id(account), (account, None))
+        if task is not None:
+            task.cancel()
+
     def has_answered(self, account: OpenAccount) -> bool:
         """Has it proved its credentials and what it can do, once?"""
         known = self._tasks.get(id(account))

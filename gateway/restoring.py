@@ -78,7 +78,7 @@ def stored_of(row: CommandRow) -> Stored:
 def _emr_of(row: CommandRow, accounts: Accounts) -> Emr:
     account = accounts.get((row.client, row.emr))
     if account is None:
-        raise BeyondRepair("Its EMR account is not configured any more.")
+        raise BeyondRepair("Its EMR account is not configured any more, or its credentials can't be opened.")
     if account.emr.tenant != row.tenant:
         raise BeyondRepair("Its EMR account leads to another EMR than it did then.")
     return account.emr

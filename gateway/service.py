@@ -19,7 +19,7 @@ from gateway.attention.attending import Attending
 from gateway.attention.status import Status, status
 from gateway.audit import Event, Fact
 from gateway.domain.commands import Command
-from gateway.domain.errors import Busy, NotFound
+from gateway.domain.errors import Busy, EmrUnavailable, NotFound
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
 from gateway.domain.outcome import Outcome
 from gateway.ending import Ending
@@ -38,6 +38,7 @@ from gateway.writing import Work, Writing, store_down
 log = logging.getLogger("gateway.service")
 
 Authenticate = Callable[[str | None, str | None, str], Awaitable[Principal]]
+Locked = Callable[[str], Sequence[AccountInfo]]
 PURGE_EVERY_S = 600.0
 
 
@@ -59,8 +60,11 @@ class Service:
         metrics: Metrics | None = None,
         serving: bool = True,
         admission: Admission | None = None,
+        locked: Locked = lambda _: (),
     ) -> None:
-        """`serving`: commands will be taken; else it is only for a person to see to those there are."""
+        """`serving`: commands will be taken; else it is only for a person to see to those there are. `locked`: a
+        client's accounts that can't be opened just now."""
+        self._locked = locked
         self._accounts, self._authenticate = accounts, authenticate
         self._admission = admission or Admission(Allowance(), {})
         self._ledger, self._drain_s = ledger, drain_s
@@ -201,14 +205,16 @@ class Service:
 
     def _account(self, principal: Principal, emr: str) -> OpenAccount:
         account = self._accounts.get((principal.client_id, emr))
-        if account is None:
-            raise NotFound("There is no such EMR account.")
-        return account
+        if account is not None:
+            return account
+        if any(locked.key == emr for locked in self._locked(principal.client_id)):
+            raise EmrUnavailable("The gateway has no credentials for this EMR that it can open.")
+        raise NotFound("There is no such EMR account.")
 
     # -- reads ------------------------------------------------------------------------------------------------------
 
     def accounts(self, principal: Principal) -> Sequence[AccountInfo]:
-        return [
+        opened = [
             AccountInfo(
                 key=a.key,
                 plugin=a.plugin,
@@ -220,6 +226,7 @@ class Service:
             for (client, _), a in self._accounts.items()
             if client == principal.client_id
         ]
+        return [*opened, *self._locked(principal.client_id)]
 
     async def appointment(self, principal: Principal, emr: str, id: str, care_unit_id: str | None) -> Outcome:
         port = self._account(principal, emr).emr

@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from weakref import WeakValueDictionary
 
 from gateway import probing
-from gateway.accounts import Heard, Key, OpenAccount, declare, open_accounts, plugins_of
+from gateway.accounts import Heard, Key, OpenAccount, declare, open_accounts, plugins_of, unlocked
+from gateway.clients_file import AccountSettings
 from gateway.manners import Manners
 from gateway.network import Network
 from gateway.port import Refused
@@ -21,7 +22,7 @@ from gateway.toml_files import ConfigError
 
 
 class RunningAccounts(Mapping[Key, OpenAccount]):
-    """Every account by client and key, as they are by now."""
+    """Every account that is open, by client and key, as they are by now."""
 
     def __init__(self, network: Network, heard: Heard) -> None:
         """`heard` is told of every call to an EMR that has ended, with its plugin."""
@@ -45,6 +46,21 @@ class RunningAccounts(Mapping[Key, OpenAccount]):
         self._open = accounts
         declare(new)
 
+    def unlock(
+        self, client_id: str, account: AccountSettings, credentials: Mapping[str, str], data_key: bytes
+    ) -> OpenAccount:
+        """Open an account that was locked, and have it from now on. Raises what `unlocked` does."""
+        registry = Registry.load({account.plugin})
+        route, known = self._network.route, self._manners
+        opened = unlocked(client_id, account, credentials, data_key, registry, route, known, self._heard)
+        self._open = {**self._open, (client_id, account.key): opened}
+        declare([opened])
+        return opened
+
+    def lock(self, key: Key) -> None:
+        """What was begun on it ends on it."""
+        self._open = {known: account for known, account in self._open.items() if known != key}
+
     def __getitem__(self, key: Key) -> OpenAccount:
         return self._open[key]
 
@@ -53,6 +69,20 @@ class RunningAccounts(Mapping[Key, OpenAccount]):
 
     def __len__(self) -> int:
         return len(self._open)
+
+
+class Readiness:
+    """What an account needs that is opened while others run."""
+
+    def __init__(self, network: Network, probes: probing.Probing) -> None:
+        self._network, self._probes = network, probes
+
+    async def ready(self, account: OpenAccount, before: OpenAccount | None) -> None:
+        """Waits a little for its EMR. `before`: in whose place it is."""
+        await self._network.begin()
+        if before is not None:
+            self._probes.end(before)
+        await self._probes.begin([account])
 
 
 class Switch:

@@ -10,13 +10,14 @@ import httpx
 import pytest
 from pydantic import BaseModel, SecretBytes, SecretStr, field_validator
 
-from gateway.accounts import open_accounts, plain_secrets, plugins_of, secrets_in
+from gateway.accounts import open_accounts, plugins_of
 from gateway.domain.capabilities import Capabilities
 from gateway.port import BadAccount, Emr, Vendor
 from gateway.probing import probe
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings, examine, load
 from gateway.toml_files import ConfigError
+from gateway.validating import plain_secrets, secrets_in
 from gateway.way import DIRECT, Proxy, Tls
 from tests.config_files import CLIENT, HMAC, SECRET, placeless, write
 from tests.test_way import UNSPOKEN

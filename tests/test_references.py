@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.accounts import plain_secrets
 from gateway.references import Stored, is_reference, looked_up, replaced, stored_in, with_stored
 from gateway.settings import examine
+from gateway.validating import plain_secrets
 from plugins.sandbox.settings import Settings
 from tests.config_files import CLIENT, placeless, write
 from tests.vaults import installed  # noqa: F401
