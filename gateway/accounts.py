@@ -48,6 +48,8 @@ class OpenAccount:
     """Leads to the EMR; its manners are shared by accounts that are one for the EMR."""
     made_of: AccountSettings | None = field(default=None, repr=False)
     """As it is configured."""
+    data_key: bytes = field(default=b"", repr=False)
+    """What opens its credentials in the gateway's own store; nothing where it has none there."""
 
 
 def plugins_of(settings: Settings) -> frozenset[str]:

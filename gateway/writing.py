@@ -270,7 +270,8 @@ class Writing:
         if any(made.stages):
             actions = [step.kind for _, step in made.steps()]
             about = touched.planned(made)
-            await self._ledger.plan(work.id, payload, actions, claims, clock.now(), touched=about)
+            data_key = work.account.data_key
+            await self._ledger.plan(work.id, payload, actions, claims, clock.now(), touched=about, credential=data_key)
         return run_of(made, work.id, work.account.emr, self._ledger)
 
     async def _refused(self, work: Work, answer: Answer) -> None:

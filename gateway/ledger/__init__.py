@@ -109,6 +109,8 @@ class CommandRow:
     """When its repair began; `None` while it is not repaired."""
     remarks: tuple[Remark, ...] = ()
     """Oldest first."""
+    credential: bytes = field(default=b"", repr=False)
+    """What opens its account's credentials without the client; sealed at rest, and erased when it is settled."""
     unreadable: bool = False
     """Something that was sealed in it can't be opened with the present key, and stands here as if it were empty."""
 
@@ -164,10 +166,12 @@ class Ledger(Recorder, Protocol):
         now: datetime,
         *,
         touched: Sequence[Touched] = (),
+        credential: bytes = b"",
     ) -> None:
         """Store the plan and its steps, all `planned`. Replaces an earlier plan of which nothing stands.
 
-        `touched` is for the audit, and replaces what was named before there was a plan.
+        `credential` is what opens its account's credentials, for repair. `touched` is for the audit, and replaces what
+        was named before there was a plan.
         """
         ...
 
@@ -195,8 +199,9 @@ class Ledger(Recorder, Protocol):
         steps: Sequence[StepRow] = (),
         remark: Remark | None = None,
     ) -> None:
-        """Write how it stands. With a settled `state`, payload and receipts are erased: only the answer is kept, and
-        `steps`, without what they hold of the appointments but their ids. `remark` is added to those there are."""
+        """Write how it stands. With a settled `state`, payload, receipts and credential are erased: only the answer is
+        kept, and `steps`, without what they hold of the appointments but their ids. `remark` is added to those there
+        are."""
         ...
 
     async def prove(self) -> None:

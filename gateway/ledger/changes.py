@@ -29,7 +29,7 @@ def forget_steps(db: sqlite3.Connection, number: int) -> None:
 
 
 def erase(db: sqlite3.Connection, number: int) -> None:
-    db.execute("UPDATE commands SET payload = x'' WHERE number = ?", (number,))
+    db.execute("UPDATE commands SET payload = x'', credential = x'' WHERE number = ?", (number,))
     db.execute("UPDATE steps SET payload = x'' WHERE command = ?", (number,))
 
 

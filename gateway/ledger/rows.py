@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _COLUMNS = (
     "number, id, client, emr, tenant, operation, state, created_at, updated_at, key, fingerprint, payload, answer,"
-    " repairing_since, remarks"
+    " repairing_since, remarks, credential"
 )
 SELECT = f"SELECT {_COLUMNS} FROM commands"  # noqa: S608 - constants only
 
@@ -95,7 +95,7 @@ class Rows:
         """The command that a row of `SELECT` stands for, with its steps."""
         (
             number, id, client, emr, tenant, operation, state, created, updated, key, fingerprint, payload, answer,
-            repairing, remarks,
+            repairing, remarks, credential,
         ) = found  # fmt: skip
         opening = _Opening(self._keys, id)
         return CommandRow(
@@ -114,6 +114,7 @@ class Rows:
             steps=_steps(db, number, opening),
             repairing_since=None if repairing is None else instant(repairing),
             remarks=opening.remarks(remarks),
+            credential=opening.value("credential", credential),
             unreadable=opening.failed,
         )
 

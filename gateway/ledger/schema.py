@@ -80,7 +80,9 @@ _AUDIT = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR, _AUDIT)
+_CREDENTIAL = ("ALTER TABLE commands ADD COLUMN credential BLOB NOT NULL DEFAULT x''",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR, _AUDIT, _CREDENTIAL)
 AUDITED = MIGRATIONS.index(_AUDIT) + 1
 """The version that has the audit first."""
 

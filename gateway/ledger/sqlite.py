@@ -103,6 +103,7 @@ class SqliteLedger:
         now: datetime,
         *,
         touched: Sequence[Touched] = (),
+        credential: bytes = b"",
     ) -> None:
         """Raises `NoSuchCommand` for an unknown or settled one, `ValueError` if a step of an earlier plan stands."""
         steps = [StepRow(i, StepState.PLANNED, action, b"") for i, action in enumerate(actions)]
@@ -110,8 +111,8 @@ class SqliteLedger:
         def work(db: sqlite3.Connection) -> None:
             number, client = touch(db, id, now)
             forget_steps(db, number)
-            sealed = self._rows.seal(id, "payload", payload)
-            db.execute("UPDATE commands SET payload = ? WHERE number = ?", (sealed, number))
+            sealed = self._rows.seal(id, "payload", payload), self._rows.seal(id, "credential", credential)
+            db.execute("UPDATE commands SET payload = ?, credential = ? WHERE number = ?", (*sealed, number))
             self._rows.put_steps(db, number, id, steps)
             self._rows.put_appointments(db, number, client, appointments)
             self._rows.put_touched(db, number, touched)

@@ -61,10 +61,11 @@ class MemoryLedger:
         now: datetime,
         *,
         touched: Sequence[Touched] = (),  # noqa: ARG002  it keeps no record
+        credential: bytes = b"",
     ) -> None:
         kept = self._kept[id]
         steps = tuple(StepRow(n, StepState.PLANNED, action, b"") for n, action in enumerate(actions))
-        kept.row = replace(kept.row, payload=payload, steps=steps, updated_at=now)
+        kept.row = replace(kept.row, payload=payload, steps=steps, updated_at=now, credential=credential)
         kept.appointments = tuple(dict.fromkeys((*kept.appointments, *appointments)))
 
     async def advance(
@@ -102,7 +103,9 @@ class MemoryLedger:
         if remark is not None:
             kept.row = replace(kept.row, remarks=(*kept.row.remarks, remark))
         if state.settled:
-            kept.row = replace(kept.row, payload=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps))
+            kept.row = replace(
+                kept.row, payload=b"", credential=b"", steps=tuple(replace(s, payload=b"") for s in kept.row.steps)
+            )
         if release_key:
             kept.row = replace(kept.row, key=None)
 

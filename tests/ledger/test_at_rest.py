@@ -7,7 +7,21 @@ import stat
 from gateway.ledger import Answer, Remark, State, StepRow, StepState
 from tests.ledger.conftest import at, command
 
-NAMES = ("payload", "plan", "answer", "header", "receipt", "action", "a1", "made", "old", "new", "who", "remark")
+NAMES = (
+    "payload",
+    "plan",
+    "answer",
+    "header",
+    "receipt",
+    "action",
+    "a1",
+    "made",
+    "old",
+    "new",
+    "who",
+    "remark",
+    "credential",
+)
 CANARIES = [f"canary-{name}" for name in NAMES]
 
 
@@ -28,7 +42,7 @@ def leaks(directory):
 
 async def plant(ledger):
     await ledger.begin(command(key="keyed-hash", payload=b"canary-payload", appointments=("canary-a1",)))
-    await ledger.plan("c1", b"canary-plan", ["canary-action"], ["canary-a1"], at(1))
+    await ledger.plan("c1", b"canary-plan", ["canary-action"], ["canary-a1"], at(1), credential=b"canary-credential")
     step = StepRow(0, StepState.DONE, "canary-action", b"canary-receipt", at(1))
     await ledger.advance("c1", [step], at(1), [("clinic", "canary-old", "canary-new")], ["canary-made"])
     remark = Remark(at(2), "canary-who", "canary-remark")
@@ -53,20 +67,33 @@ async def test_what_is_erased_is_gone_from_the_file_even_in_its_sealed_form(ledg
     await plant(ledger)
     await ledger.close()
     sealed = sealed_values(tmp_path)
-    assert len(sealed) == 2
+    assert len(sealed) == 3
+    assert all(sealed)
     assert all(value in bytes_of(tmp_path) for value in sealed)
     await ledger.open()
     await ledger.settle("c1", State.DONE, None, at(3))
     await ledger.close()  # the log is written back into the file
-    assert sealed_values(tmp_path) == [b"", b""]
+    assert sealed_values(tmp_path) == [b"", b"", b""]
     assert not any(value in bytes_of(tmp_path) for value in sealed)
 
 
 def sealed_values(directory):
     db = sqlite3.connect(directory / "ledger.db")
-    values = [*db.execute("SELECT payload FROM commands"), *db.execute("SELECT payload FROM steps")]
+    commands = [value for row in db.execute("SELECT payload, credential FROM commands") for value in row]
+    steps = [value for (value,) in db.execute("SELECT payload FROM steps")]
     db.close()
-    return [value for (value,) in values]
+    return commands + steps
+
+
+async def test_what_opens_the_credentials_is_there_until_the_command_is_settled(ledger):
+    await plant(ledger)
+    (row,) = await ledger.unsettled()
+    assert (row.credential, row.state) == (b"canary-credential", State.REPAIRING)
+    assert "canary-credential" not in repr(row)
+    await ledger.settle("c1", State.NEEDS_ATTENTION, None, at(3))
+    assert (await ledger.command("c1", None)).credential == b"canary-credential"
+    await ledger.settle("c1", State.UNDONE, None, at(4))
+    assert (await ledger.command("c1", None)).credential == b""
 
 
 async def test_all_files_are_ours_alone(ledger, tmp_path):
