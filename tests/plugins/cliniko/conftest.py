@@ -61,6 +61,10 @@ class Practice:
         }  # fmt: skip
         return self.fake.book(**{**told, **more})
 
+    def staff_blocks(self, span: Span, **where: str) -> str:
+        times = {"starts_at": said(span.start), "ends_at": said(span.end)}
+        return self.fake.put("unavailable_blocks", deleted_at=None, **times, **where)
+
 
 def said(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -52,6 +52,8 @@ class FakeCliniko:
             name: {} for name in (*LINKS.values(), "individual_appointments", "unavailable_blocks")
         }
         self.calls: list[tuple[str, str]] = []
+        self.before_write: Callable[[], Any] | None = None
+        """What somebody else does just before the next write, once."""
         self._last = 70_000_000_000_000
         self._ticks = 0
         each = [Route(f"/v1/{name}", self._list(name)) for name in LINKS.values()]
@@ -117,6 +119,9 @@ class FakeCliniko:
             try:
                 self._admit(request)
                 content = await request.body()
+                if request.method != "GET" and self.before_write is not None:
+                    comes_first, self.before_write = self.before_write, None
+                    comes_first()
                 return act(request, json.loads(content) if content else {})
             except Wrong as wrong:
                 return JSONResponse(wrong.body, wrong.status)
