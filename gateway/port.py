@@ -143,11 +143,14 @@ class Emr:
         """The EMR's id for an identifier of another type (`se_personal_number`, ...); `None`: unknown."""
         raise Refused("unsupported")
 
-    async def conflicts(self, appointment: Appointment) -> bool:
-        """Does another appointment of its resource overlap it? Asked after the write where nothing refuses it."""
+    async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
+        """Does another appointment of its resource overlap it? Asked after the write where nothing refuses it.
+
+        `ignoring`: the ids of those that overlap it and that the command is about to cancel.
+        """
         others = await self.calendar(ReadCalendar(appointment.span, resource_id=appointment.resource_id))
         return any(
-            o.id != appointment.id
+            o.id not in (appointment.id, *ignoring)
             and o.status is not Status.CANCELLED
             and o.confirms is None
             and o.span.overlaps(appointment.span)

@@ -248,7 +248,7 @@ FREE_TIME = {
     "offers too little": Liar(offering(lying.fewer), "what_is_free_is_offered"),
     "offers what is taken": Liar(offering(lying.everything), "a_booking_takes_its_time"),
     "offers what is taken and sees no conflict": Liar(
-        both(offering(lying.everything), answering("conflicts", lambda _: False)),
+        both(offering(lying.everything), answering("conflicts", lambda *_: False)),
         "of_eight_who_want_one_slot_one_gets_it",
         "no-refusal",
     ),
@@ -264,10 +264,13 @@ FREE_TIME = {
         offering(lambda free, _: replace(free, shape="windows")), "what_is_free_is_offered"
     ),
     "sees no conflict": Liar(
-        answering("conflicts", lambda _: False), "a_conflict_is_told_where_none_is_refused", "no-refusal"
+        answering("conflicts", lambda *_: False), "a_conflict_is_told_where_none_is_refused", "no-refusal"
+    ),
+    "sees conflicts with what is about to go": Liar(
+        instead("conflicts", lying.ignoring_nobody), "a_conflict_is_told_where_none_is_refused", "no-refusal"
     ),
     "sees conflicts everywhere": Liar(
-        answering("conflicts", lambda _: True), "a_conflict_is_told_where_none_is_refused", "no-refusal"
+        answering("conflicts", lambda *_: True), "a_conflict_is_told_where_none_is_refused", "no-refusal"
     ),
 }
 

@@ -208,6 +208,10 @@ async def the_same(honest: Any, step: Any) -> Appointment | None:
     return await honest(step) if isinstance(step, Create) else await honest.__self__.appointment(step.before.id)
 
 
+async def ignoring_nobody(honest: Any, appointment: Any, *_: Any) -> bool:
+    return bool(await honest(appointment))
+
+
 async def guessing(honest: Any, step: Any) -> Receipt:
     """Puts off by an hour what it can't say."""
     try:

@@ -336,6 +336,30 @@ async def test_a_new_id_goes_into_the_lineage_and_so_does_that_of_its_undo():
     assert set(journal.appointments) == {"n1", "n2"}
 
 
+BLIND = {
+    "rebooked": (replace(NO_MOVE, refuses_overlap=False), Update(("c",), span(60, 120))),
+    "a surplus": (
+        replace(LATE, refuses_overlap=False, free_time="windows"),
+        Reschedule(("c", "d"), span(60, 90)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("can", "intent"), BLIND.values(), ids=BLIND)
+async def test_what_the_command_itself_will_cancel_is_no_conflict_and_anybody_else_is(can, intent):
+    for beside in (False, True):
+        model = Model(can, {"r1": grid(0, 480)}, {"c": booked("c", 60, 90), "d": booked("d", 45, 60)})
+        model.book["c"] = booked("c", 60, 90) if isinstance(intent, Update) else booked("c", 60, 120)
+        model.book["d"] = booked("d", 150, 180)
+        emr = ModelEmr(model, Clock())
+        run = a_run(model.ask(plan(Command(intent, single=isinstance(intent, Update)), can, no_etag)), emr)
+        if beside:
+            emr.staff = lambda book: book.book.update(x=booked("x", 60, 90, patient_id="p2"))
+        end = await run.carry_out()
+        assert (end.state is State.DONE) is not beside, end.error
+        assert len(model.standing()) == (3 if beside else 2 if isinstance(intent, Update) else 1)
+
+
 async def test_an_emr_that_never_refuses_is_asked_for_conflicts_after_the_write():
     can = replace(LATE, refuses_overlap=False)
     model, emr, run, _ = world(can, INTENTS["move"])

@@ -99,5 +99,5 @@ def changed_meanwhile() -> Conflict:
     return Conflict(problems=[Problem("CHANGED_MEANWHILE", "Somebody else changed the appointment meanwhile.", None)])
 
 
-def taken() -> Problem:
-    return Problem("NO_TIMESLOTS_AVAILABLE", "The time slot was taken meanwhile.", None)
+def taken(path: str | None = None) -> Problem:
+    return Problem("NO_TIMESLOTS_AVAILABLE", "The time slot was taken meanwhile.", path)

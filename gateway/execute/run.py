@@ -11,19 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.clock import now as clock
-from gateway.domain.errors import Conflict, EmrFailed, GatewayError, Problem
+from gateway.domain.errors import EmrFailed, GatewayError, Problem
 from gateway.domain.lower import irreversible
 from gateway.domain.model import Appointment
 from gateway.domain.steps import Create, MarkSlot, Plan, Step
 from gateway.domain.telling import spoken
 from gateway.execute import codec
+from gateway.execute.afterwards import conflict
 from gateway.execute.again import again
 from gateway.execute.attempt import Attempt, Monotonic, Result, Sleep
 from gateway.execute.progress import Progress, base, partial, ready, renamed, to_be_undone
 from gateway.execute.together import together
 from gateway.execute.undo import RETRIES_S, Undo
 from gateway.ledger import Ledger, LedgerDown, State, StepRow, StepState
-from gateway.port import Emr, EmrError
+from gateway.port import Emr
 
 INTERRUPTED = "The gateway was stopped while it carried this out; everything was undone. Try again with a new key."
 
@@ -70,7 +71,7 @@ class Run:
         for indices in self._sendings():
             failed = await self._stage([n for n in indices if self.progress[n].state is not StepState.DONE])
             if failed is None and indices == self._last_before_turning():
-                failed = await self._conflict()
+                failed = await conflict(self.emr, self.plan, self.images, self.progress, self._paths)
             if failed is not None:
                 return await self._onward(failed) if self._turned() else await self._back(failed)
         return self._arrived()
@@ -165,20 +166,6 @@ class Run:
             for at in self.progress
         )
 
-    async def _conflict(self) -> GatewayError | None:
-        """Where nothing refuses a double booking: is somebody else there?"""
-        for chain in self.plan.check_conflicts:
-            path = self._paths.get(chain)
-            try:
-                taken = await self.emr.conflicts(self.images[chain])
-            except EmrError:
-                details = "The EMR could not be asked whether the time slot was taken meanwhile."
-                return EmrFailed(problems=[Problem("EMR_ERROR", details, path)])
-            if taken:
-                details = "The time slot was taken meanwhile."
-                return Conflict(problems=[Problem("NO_TIMESLOTS_AVAILABLE", details, path)])
-        return None
-
     async def _onward(self, failed: GatewayError) -> End:
         """Beyond the turning point: try what is missing again, and leave the rest to repair."""
         for pause in RETRIES_S:
@@ -265,7 +252,9 @@ class Run:
         await self._look_up_open()
         failed = next((at.error for at in self.progress if at.error is not None), None)
         if self._complete() and failed is None:
-            failed = None if self._turned() else await self._conflict()
+            failed = (
+                None if self._turned() else await conflict(self.emr, self.plan, self.images, self.progress, self._paths)
+            )
             return self._arrived() if failed is None else await self._back(failed)
         failed = failed or GatewayError(INTERRUPTED)
         return await self._onward(failed) if self._turned() else await self._back(failed)

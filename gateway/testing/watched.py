@@ -80,8 +80,8 @@ class Watched(Emr):
     async def resolve(self, kind: Kind, id_type: str, value: str) -> str | None:
         return await self._emr.resolve(kind, id_type, value)
 
-    async def conflicts(self, appointment: Appointment) -> bool:
-        return await self._emr.conflicts(appointment)
+    async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
+        return await self._emr.conflicts(appointment, ignoring)
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
         found = await self._emr.find_own(step)

@@ -110,8 +110,11 @@ class ClinikoEmr(Emr):
 
         return FreeTime("slots", tuple(await by_days(ask, wanted.span, zone, most=DAYS, earliest=today(zone))))
 
-    async def conflicts(self, appointment: Appointment) -> bool:
-        """With group appointments and blocked time, too."""
+    async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
+        """With group appointments and blocked time, too. It does not tell whose it is: where one is to be ignored, the
+        calendar says who else is there."""
+        if ignoring:
+            return await super().conflicts(appointment, ignoring)
         return await self._http.read(f"{APPOINTMENTS}/{appointment.id}/conflicts", lambda a: words.exists(a.json()))
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:

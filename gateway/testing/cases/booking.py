@@ -81,6 +81,7 @@ class BookingCases:
         second = await at.write(late)
         assert await at.emr.conflicts(second)
         assert await at.emr.conflicts(made)
+        assert not await at.emr.conflicts(made, [second.id]), "what is about to be cancelled is no conflict"
         if at.can.discard:
             await at.send(Discard(chain=late.chain, before=second, marker=late.marker))
             assert not await at.emr.conflicts(made)
