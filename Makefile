@@ -21,6 +21,8 @@ export FAULTS_S
 run: $(VENV)/run.stamp
 	$(IN) -m gateway serve --demo
 
+# With the bytecode kept: to make it anew takes each worker as long as to collect all tests.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/dev.stamp
 	$(IN) -m pytest -n 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
+from gateway import pages
 from gateway.api import Gateway
 from gateway.domain.model import Kind
 from gateway.openapi import document
@@ -76,7 +77,7 @@ def metrics_app(registry: CollectorRegistry, count: Count, *, public_url: str = 
 
 
 def create_routes(gateway: Gateway, public_url: str, registry: CollectorRegistry | None, max_items: int) -> list[Route]:
-    public = Public(gateway, document(public_url, max_items, metrics=registry is not None))
+    public = Public(gateway, *_description(public_url, max_items, registry is not None))
     routes = {
         "/healthz": Methods(GET=public.healthz),
         "/readyz": Methods(GET=public.readyz),
@@ -88,6 +89,13 @@ def create_routes(gateway: Gateway, public_url: str, registry: CollectorRegistry
     if registry is not None:
         routes["/metrics"] = Methods(GET=partial(metrics, registry, gateway.count))
     return [Route(path, methods) for path, methods in (routes | _guarded(gateway, public_url, max_items)).items()]
+
+
+@lru_cache(maxsize=8)
+def _description(public_url: str, max_items: int, metrics: bool) -> tuple[dict[str, Any], str]:
+    """The description of the API and its page, made once: that takes longer than all else of a start."""
+    described = document(public_url, max_items, metrics=metrics)
+    return described, pages.docs(described)
 
 
 def _guarded(gateway: Gateway, public_url: str, max_items: int) -> dict[str, Methods]:

@@ -21,10 +21,10 @@ _PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsa
 
 
 class Public:
-    def __init__(self, gateway: Gateway, document: dict[str, Any]) -> None:
+    def __init__(self, gateway: Gateway, document: dict[str, Any], docs: str) -> None:
         self._gateway = gateway
         self._document = document
-        self._docs = pages.docs(document)
+        self._docs = docs
         self._index = pages.error_index()
 
     async def healthz(self, _: Request) -> Response:
