@@ -73,6 +73,11 @@ audit: $(TOOLS_VENV)/stamp $(VENV)/dev.stamp
 image: $(VENV)/dev.stamp
 	$(IN) -m pytest -m image tests/supply
 
+# A gateway at half of its load for an hour: memory, files, threads and tasks have to stay what they are. BOUND=n: for n
+# seconds.
+soak: $(VENV)/dev.stamp
+	$(IN) -m soak $(if $(BOUND),--seconds $(BOUND))
+
 # What was written by a running gateway (.state) stays.
 clean:
 	rm -rf $(VENV) $(TOOLS_VENV) $(SEKMET_VENV) $(GNUHEALTH_VENV) $(MEDPLUM_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -7,6 +7,8 @@ by whoever installs plugins.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, get_args
@@ -101,6 +103,7 @@ class Metrics:
 
     def watch(self, accounts: Mapping[Key, OpenAccount], configured: Callable[[], Configured | None]) -> None:
         """Tell, from now on, how these stand whenever somebody asks."""
+        self._registry.register(OwnWork())
         self._registry.register(Standings(accounts))
         self._registry.register(Configuration(configured))
 
@@ -153,6 +156,18 @@ def _outcome(flight: Flight) -> Outcome:
             return "failed"
         case None:
             return "answered" if flight.answered else "cancelled"
+
+
+class OwnWork(Collector):
+    """What the process has at work: both are few when it is idle, and stay so."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("gateway_threads", "Threads of the process.", threading.active_count())
+        try:
+            tasks = len(asyncio.all_tasks())
+        except RuntimeError:  # asked from outside of the event loop
+            return
+        yield GaugeMetricFamily("gateway_tasks", "Tasks of the event loop.", tasks)
 
 
 class Configuration(Collector):

@@ -1,0 +1,66 @@
+"""The judge of a soak finds every kind of leak, and takes no noise for one."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from soak.judge import MEGABYTE, Sample, complaints
+
+IDLE = Sample(0, memory=80 * MEGABYTE, files=24, threads=4, tasks=6)
+HOUR_S, SAMPLES = 3600.0, 200
+
+
+def an_hour(seconds: float = HOUR_S, **a_second: float) -> list[Sample]:
+    """Under an even load, in which things swing; more of something with each second. It warms up first."""
+    dice = random.Random(7)
+    found = []
+    for number in range(SAMPLES):
+        at_s = number * seconds / SAMPLES
+        warming = 12 * MEGABYTE * min(1.0, at_s / (0.15 * seconds))
+        busy = replace(
+            IDLE,
+            at_s=at_s,
+            memory=IDLE.memory + warming + dice.uniform(-1, 1) * MEGABYTE,
+            files=IDLE.files + dice.randrange(16),
+            tasks=IDLE.tasks + dice.randrange(20),
+        )
+        found.append(replace(busy, **{name: getattr(busy, name) + more * at_s for name, more in a_second.items()}))
+    return found
+
+
+@pytest.mark.parametrize("seconds", [120.0, HOUR_S])
+def test_what_only_swings_and_warms_up_is_no_leak(seconds):
+    assert list(complaints(an_hour(seconds), IDLE, replace(IDLE, memory=95 * MEGABYTE))) == []
+
+
+@pytest.mark.parametrize(
+    ("a_second", "said"),
+    [
+        ({"memory": 5_000}, "memory grew"),
+        ({"files": 0.01}, "files grew under an even load"),
+        ({"threads": 0.01}, "threads grew under an even load"),
+        ({"tasks": 0.01}, "tasks grew under an even load"),
+    ],
+)
+def test_what_grows_with_the_work_is_found_within_the_hour(a_second, said):
+    (sentence,) = complaints(an_hour(**a_second), IDLE, IDLE)
+    assert sentence.startswith(said)
+
+
+@pytest.mark.parametrize("what", ["files", "threads", "tasks"])
+def test_what_is_left_behind_is_found_though_it_was_never_many(what):
+    after = replace(IDLE, **{what: getattr(IDLE, what) + 2})
+    (sentence,) = complaints(an_hour(120.0), IDLE, after)
+    assert sentence.startswith(f"{what} were left behind")
+
+
+def test_a_leak_that_two_minutes_show_is_found_in_two_minutes():
+    (sentence,) = complaints(an_hour(120.0, memory=150_000), IDLE, IDLE)
+    assert sentence.startswith("memory grew")
+
+
+def test_too_few_samples_are_no_pass():
+    assert list(complaints(an_hour()[:4], IDLE, IDLE)) == ["too few samples to tell anything"]
