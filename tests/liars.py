@@ -57,7 +57,8 @@ COMMENTS = {
         "a_comment_is_set_and_cleared everything_in_one_write one_is_rescheduled_by_one_command",
     ),
     "loses the comments of bookings": Liar(
-        of_steps("create", lambda s: replace(s, comment=None)), "a_booking_takes_its_comment_along"
+        of_steps("create", lambda s: replace(s, comment=None)),
+        "a_booking_takes_its_comment_along a_booking_has_its_comment_in_the_end",
     ),
     "loses the reason of a cancellation": Liar(
         of_steps("cancel", lambda s: replace(s, comment=None)), "a_cancellation_says_why"

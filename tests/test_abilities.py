@@ -41,6 +41,7 @@ def accounts(draw: st.DrawFn) -> Capabilities:
         move=draw(st.sampled_from(["in_place", "new_id", "none"])),
         reassign=draw(st.sampled_from(["in_place", "new_id", "none"])),
         combines=draw(flags),
+        books_comment=draw(flags),
         refuses_overlap=draw(flags),
         slots_per_appointment=draw(st.sampled_from(["one", "many"])),
         slot_records=free_time == "slots" and draw(flags),

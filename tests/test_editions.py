@@ -83,7 +83,10 @@ def test_the_servers_are_those_that_are_installed(edition):
 def met(one: Capabilities, other: Capabilities) -> Capabilities:
     """What both can do, of one EMR."""
     lesser = {"none": 0, "before": 1}
-    flags = ("lists", "own_time_shown", "moves_awaiting", "create", "discard", "cancel", "comment", "version_check")
+    flags = (
+        *("lists", "own_time_shown", "moves_awaiting", "books_comment"),
+        *("create", "discard", "cancel", "comment", "version_check"),
+    )
     kinds = ("free_time", "move", "reassign", "confirm", "cancel_comment")
     words = {kind: min(getattr(one, kind), getattr(other, kind), key=lambda w: lesser.get(w, 2)) for kind in kinds}
     return replace(
@@ -121,6 +124,10 @@ def test_what_is_within_an_edition_shows_no_more_than_its_table(most, other):
 def test_each_ability_is_more_than_none(more):
     assert list(beyond(Capabilities(**more), Capabilities())) == list(more)
     assert not list(beyond(Capabilities(), Capabilities(**more)))
+
+
+def test_to_book_with_the_comment_is_more_than_to_write_it_afterwards():
+    assert list(beyond(Capabilities(), Capabilities(books_comment=False))) == ["books_comment"]
 
 
 def test_kinds_are_equals_but_for_the_comment_of_a_cancellation():

@@ -20,7 +20,9 @@ def bundles(plan: Plan, can: Capabilities) -> bool:
 def _ends_at_once(step: Step) -> bool:
     """It waits for no code, and nobody has to see its answer first."""
     match step:
-        case Change() | Create() | MarkSlot():
+        case Change():
+            return step.before.id != ""
+        case Create() | MarkSlot():
             return True
         case Cancel():
             return not step.before.code_to_cancel

@@ -49,6 +49,8 @@ class Capabilities:
     """A write of time or resource may carry the comment along; else the comment is a write of its own."""
     moves_awaiting: bool = False
     """An appointment that waits for its confirmation can be moved too."""
+    books_comment: bool = True
+    """A booking takes the comment along; else the comment is a write of its own once it stands."""
     refuses_overlap: bool = True
     """It refuses a write onto time that another appointment of the resource holds (in-place shifts need an order)."""
     slots_per_appointment: Literal["one", "many"] = "many"

@@ -42,7 +42,7 @@ class Edition:
 
 
 _FLAGS = (
-    *("lists", "own_time_shown", "moves_awaiting", "slot_records"),
+    *("lists", "own_time_shown", "moves_awaiting", "books_comment", "slot_records"),
     *("create", "discard", "cancel", "comment", "version_check"),
 )
 _RANKS: Mapping[str, tuple[str, ...]] = {

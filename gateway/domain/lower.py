@@ -110,9 +110,9 @@ def irreversible(step: Step, can: Capabilities) -> bool:
 def _sort_into(parts: Parts, wish: Wish, can: Capabilities) -> None:
     match wish.change:
         case "created":
-            parts.moves.append(_creation(wish))
+            parts.moves.append(_creation(wish, can))
         case "moved":
-            parts.moves.append(_rebooking(parts, wish) if rebooks(wish, can) else _move(wish, can))
+            parts.moves.append(_rebooking(parts, wish, can) if rebooks(wish, can) else _move(wish, can))
         case "updated":
             assert wish.before is not None
             parts.texts.append((Change(chain=wish.chain, before=wish.before, comment=wish.comment),))
@@ -127,8 +127,8 @@ def _sort_into(parts: Parts, wish: Wish, can: Capabilities) -> None:
         _slots(parts, wish)
 
 
-def _creation(wish: Wish) -> Move:
-    new = wish.expected
+def _creation(wish: Wish, can: Capabilities) -> Move:
+    new, comment = wish.expected, wish.expected.comment or None
     assert new.patient_id is not None
     assert new.resource_id is not None
     step = Create(
@@ -138,19 +138,24 @@ def _creation(wish: Wish) -> Move:
         resource_id=new.resource_id,
         healthcare_service_id=new.healthcare_service_id,
         care_unit_id=new.care_unit_id,
-        comment=new.comment or None,
+        comment=comment if can.books_comment else None,
         slots=wish.new_slots,
         like=wish.like or wish.before,
     )
-    return Move(step, (new.resource_id, *new.span.key))
+    takes = (new.resource_id, *new.span.key)
+    if can.books_comment or comment is None:
+        return Move(step, takes)
+    # What it is written over is known once the booking stands: until then it has no id.
+    blank = replace(new, id="", comment=None)
+    return Move(step, takes, text=Change(chain=wish.chain, before=blank, comment=comment))
 
 
-def _rebooking(parts: Parts, wish: Wish) -> Move:
+def _rebooking(parts: Parts, wish: Wish, can: Capabilities) -> Move:
     """Create the new one, then cancel the old one, which goes on being found under the new id."""
     assert wish.before is not None
     old = f"{wish.chain}/old"
     parts.cancels.append((None, Cancel(chain=old, before=wish.before, replaced_by=wish.chain)))
-    return _creation(wish)
+    return _creation(wish, can)
 
 
 def _move(wish: Wish, can: Capabilities) -> Move:

@@ -43,6 +43,7 @@ CLAIMS: dict[str, Claim] = {
     "new id": lambda can: "new_id" in (can.move, can.reassign),
     "rebooking": lambda can: "none" in (can.move, can.reassign) and _rebooks(can),
     "combines": lambda can: can.combines and can.comment and (can.move != "none" or can.reassign != "none"),
+    "books_comment": lambda can: can.books_comment and can.comment and can.create,
     "moves_awaiting": lambda can: can.moves_awaiting and moves(can),
     "refuses_overlap": lambda can: can.refuses_overlap and (can.create or can.move != "none"),
     "telling of conflicts": lambda can: not can.refuses_overlap and can.lists and can.create,

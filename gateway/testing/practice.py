@@ -231,9 +231,11 @@ class Practice:
         """An appointment that stands: made by the account, or by the staff where the account can't."""
         span = self.openings[opening] if isinstance(opening, int) else opening
         if self.can.create:
-            return await self._confirmed(await self.carry_out(await self.creation(span, on, comment=comment)))
-        booking = self.need(self.world.book_directly, "book_directly", "does anything with an appointment")
-        made = await self.there(await booking(span, self.resource(on)))
+            along, comment = (comment, None) if self.can.books_comment else (None, comment)
+            made = await self._confirmed(await self.carry_out(await self.creation(span, on, comment=along)))
+        else:
+            booking = self.need(self.world.book_directly, "book_directly", "does anything with an appointment")
+            made = await self.there(await booking(span, self.resource(on)))
         self._known.add(made.id)
         return made if comment is None else await self.write(await self.changing(made, comment=comment))
 

@@ -88,7 +88,10 @@ def _cancel(can: Capabilities) -> answers.CancelFields:
 
 def _create(can: Capabilities) -> answers.CreateFields:
     able = can.create and can.guards_time
-    return answers.CreateFields(booking=_native(able), comment=_native(able and can.comment))
+    comment = _native(able and can.comment)
+    return answers.CreateFields(
+        booking=_native(able), comment=comment if can.books_comment else _at_most_emulated(comment)
+    )
 
 
 def _reschedule(can: Capabilities, update: answers.UpdateFields) -> answers.RescheduleFields:

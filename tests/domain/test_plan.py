@@ -22,7 +22,7 @@ NEW_ID = replace(CAN, move="new_id", reassign="new_id")
 NO_MOVE = replace(CAN, move="none", reassign="none")
 WINDOWS = replace(CAN, free_time="windows")
 SPAN_ONLY = replace(CAN, own_time_shown=False)
-PIECEMEAL = replace(CAN, combines=False)
+PIECEMEAL = replace(CAN, combines=False, books_comment=False)
 RECORDS = replace(CAN, slot_records=True, refuses_overlap=False)
 NO_REFUSAL = replace(CAN, refuses_overlap=False)
 ALL = {
@@ -175,6 +175,23 @@ def test_a_booking_is_in_the_care_unit_of_its_slots_where_nothing_else_names_one
     made_of = made(model, Book(span(0, 30), "p1", "r1", "s1"))
     assert [step.care_unit_id for _, step in made_of.steps()] == ["u2"]
     assert [line.expected.care_unit_id for line in made_of.lines] == ["u2"]
+
+
+def test_a_booking_that_can_not_take_its_comment_along_gets_it_once_it_stands():
+    model = a_day(PIECEMEAL)
+    book = made(model, Book(span(0, 30), "p1", "r1", "s1", "later"))
+    assert [[(s.kind, s.comment) for s in stage] for stage in book.stages] == [
+        [("create", None)],
+        [("change", "later")],
+    ]
+    assert [line.expected.comment for line in book.lines] == ["later"]
+    assert model.execute(book)["new/0"].comment == "later"
+    assert [len(stage) for stage in made(a_day(PIECEMEAL), Book(span(0, 30), "p1", "r1", "s1")).stages] == [1]
+
+
+def test_what_is_written_over_something_still_to_be_made_is_in_no_bundle():
+    model = a_day(replace(PIECEMEAL, bundle_max=9))
+    assert not made(model, Book(span(0, 30), "p1", "r1", "s1", "later")).bundled
 
 
 def test_the_repeated_hour_of_a_clock_change_cannot_be_said_in_local_time():

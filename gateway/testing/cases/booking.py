@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gateway.domain.commands import Book
 from gateway.domain.model import Span, Status
 from gateway.domain.steps import Discard
 from gateway.testing.cases.refused import refused
@@ -30,9 +31,17 @@ class BookingCases:
         await at.carry_out(second)
         assert await at.emr.find_own(first) == made
 
-    @case("create", "comment")
+    @case("books_comment")
     async def test_a_booking_takes_its_comment_along(self, at: Practice) -> None:
-        made = await at.book(comment="Fasting since midnight.")
+        made = await at.carry_out(await at.creation(at.openings[0], comment="Fasting since midnight."))
+        assert made.comment == "Fasting since midnight."
+
+    @case("create", "comment")
+    async def test_a_booking_has_its_comment_in_the_end(self, at: Practice) -> None:
+        who, what = at.world.patient_id, at.world.healthcare_service_id
+        run = await at.desk.do(Book(at.openings[0], who, at.resource(0), what, "Fasting since midnight."))
+        (made,) = run.images.values()
+        assert await at.there(made.id) == made
         assert made.comment == "Fasting since midnight."
 
     @case("slots_per_appointment")
