@@ -204,6 +204,7 @@ async def opened(
             retention=Retention(
                 commands=timedelta(hours=settings.limits.key_ttl_h),
                 audit=timedelta(days=settings.limits.audit_days),
+                renamed=timedelta(days=settings.limits.renamed_days),
             ),
             drain_s=settings.limits.drain_s,
             metrics=watched,

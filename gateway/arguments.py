@@ -43,6 +43,9 @@ def parser(acts: Mapping[str, Act], version: str) -> argparse.ArgumentParser:
     record = commands.add_parser("audit", help="hold the record of who did what against its chain, and export it")
     audit_terminal.add_commands(record, config)
     record.set_defaults(run=acts["audit"])
+    erase = commands.add_parser("erase", parents=[config], help="erase what the ledger still holds of somebody")
+    terminal.add_erase(erase)
+    erase.set_defaults(run=acts["commands"])
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
     emrs.add_argument(
         "--table",

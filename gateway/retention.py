@@ -20,6 +20,8 @@ class Retention:
     commands: timedelta = timedelta(hours=24)
     """Settled ones, with their keys and answers."""
     audit: timedelta = timedelta(days=1830)
+    renamed: timedelta = timedelta(days=730)
+    """Former ids of appointments, since their last change."""
 
 
 class Keeping:
@@ -32,7 +34,9 @@ class Keeping:
     async def keep(self, now: datetime) -> None:
         """Raises LedgerDown."""
         await self._ledger.purge(now - self._retention.commands)
+        await self._ledger.forget_renamed(now - self._retention.renamed)
         await self._forget_audit(now)
+        await self._ledger.scrub()
         await self._tell_head()
 
     async def _forget_audit(self, now: datetime) -> None:

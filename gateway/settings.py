@@ -64,6 +64,7 @@ class Limits(_Section):
     lock_wait_s: Annotated[float, Field(ge=0, le=600)] = 10
     key_ttl_h: Annotated[float, Field(gt=0, le=24 * 366)] = 24
     audit_days: Annotated[int, Field(ge=1, le=36600)] = 1830
+    renamed_days: Annotated[int, Field(ge=1, le=36600)] = 730
     drain_s: Annotated[float, Field(ge=0, le=600)] = 20
     client_rate: Annotated[float, Field(gt=0, le=1_000_000)] = Allowance().rate
     """Requests a second of one client, and of each; `clients.toml` may say otherwise of one."""

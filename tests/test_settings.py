@@ -40,6 +40,7 @@ def test_an_empty_file_has_the_defaults_that_the_documentation_names(config):
         "lock_wait_s": 10,
         "key_ttl_h": 24,
         "audit_days": 1830,
+        "renamed_days": 730,
         "drain_s": 20,
         "client_rate": 1000,
         "client_burst": 2000,

@@ -12,17 +12,20 @@ from gateway import clock
 from gateway.answering import Answering
 from gateway.attention.by_hand import ByHand, closing
 from gateway.attention.view import Listed, Shown, listed, shown
+from gateway.domain.errors import GatewayError
 from gateway.ending import Ending
-from gateway.ledger import CommandRow, Ledger, Remark, State
+from gateway.ledger import CommandRow, Erased, Ledger, Remark, State, Subject
 from gateway.mending import Mending
 from gateway.repair import Repair
 from gateway.restoring import BeyondRepair
+from gateway.wire import LEYR
 
 log = logging.getLogger("gateway.commands")
 
 By = Literal["done", "undone"]
 
 MOST_LISTED = 500
+ERASED = "What this command was answered has been erased."
 _TURN_S = 60.0
 """How long a person waits for a write of the same command that is under way, in seconds."""
 
@@ -51,6 +54,10 @@ class Acts(Protocol):
         """A person has brought it to an end in the EMR, where nothing is read or written for this."""
         ...
 
+    async def erase(self, subject: Subject, who: str) -> Erased:
+        """Erase what the ledger still holds of somebody; the EMR is not asked for anything."""
+        ...
+
 
 class Attending:
     """`Acts` on a ledger. `repair`: where there is none, nothing can be retried, and nobody else is at work."""
@@ -59,7 +66,7 @@ class Attending:
         self, ledger: Ledger, answering: Answering, ending: Ending, repair: Repair | None, *, serving: bool
     ) -> None:
         self._ledger, self._ending, self._repair, self._serving = ledger, ending, repair, serving
-        self._by_hand = ByHand(answering, ledger)
+        self._answering, self._by_hand = answering, ByHand(answering, ledger)
 
     async def listed(self, *, settled: bool, client: str | None, emr: str | None) -> Sequence[Listed]:
         rows = await self._ledger.commands(client, emr=emr, unsettled=not settled, limit=MOST_LISTED)
@@ -107,6 +114,15 @@ class Attending:
         self._ending.noted(id, row.operation, state)
         log.info("command %s: settled by hand, by %s", id, who)
         return listed(await self._row(id))
+
+    async def erase(self, subject: Subject, who: str) -> Erased:
+        told = self._answering.error(GatewayError(ERASED), LEYR)
+        erased = await self._ledger.erase(subject, told, who, clock.now())
+        if erased.unsettled:
+            ids = ", ".join(erased.unsettled)
+            raise CantBe(f"Nothing was erased: of these commands the end is not known yet, settle them first: {ids}")
+        log.info("erased by %s: %s commands, %s former ids", who, erased.commands, erased.renamed)
+        return erased
 
     @asynccontextmanager
     async def _turn(self, id: str) -> AsyncIterator[Mending | None]:

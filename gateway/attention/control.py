@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -24,7 +25,7 @@ from starlette.routing import Route
 from gateway.attention.attending import Acts, By, CantBe
 from gateway.attention.status import Status
 from gateway.attention.view import Listed, Shown
-from gateway.ledger import LedgerDown
+from gateway.ledger import Erased, LedgerDown, Subject
 
 log = logging.getLogger("gateway.control")
 
@@ -33,6 +34,7 @@ _LONGEST = 107
 """Bytes of an address, without the zero at its end (Linux: 108, elsewhere 104)."""
 _SLOWEST_S = 120.0
 _LISTED = TypeAdapter(list[Listed])
+_ERASED = TypeAdapter(Erased)
 
 
 class NobodyThere(Exception):
@@ -59,6 +61,12 @@ class Settle(_Asked):
     who: str = Field(min_length=1, max_length=200)
 
 
+class Erase(_Asked):
+    kind: Literal["appointment", "patient", "client"]
+    id: str = Field(min_length=1, max_length=1000)
+    who: str = Field(min_length=1, max_length=200)
+
+
 # -- the gateway's end ------------------------------------------------------------------------------------------------
 
 
@@ -75,6 +83,7 @@ def app(acts: Acts, running: Callable[[], Status]) -> Starlette:
             Route("/commands/{id}", partial(_show, acts), methods=["POST"]),
             Route("/commands/{id}/retry", partial(_retry, acts), methods=["POST"]),
             Route("/commands/{id}/settle", partial(_settle, acts), methods=["POST"]),
+            Route("/erase", partial(_erase, acts), methods=["POST"]),
         ],
         exception_handlers={CantBe: _refused, LedgerDown: _refused, ValidationError: _misunderstood},
     )
@@ -98,6 +107,12 @@ async def _retry(acts: Acts, request: Request) -> Response:
 async def _settle(acts: Acts, request: Request) -> Response:
     asked = Settle.model_validate_json(await request.body())
     return _told(await acts.settle(request.path_params["id"], asked.by_hand, asked.note, asked.who))
+
+
+async def _erase(acts: Acts, request: Request) -> Response:
+    asked = Erase.model_validate_json(await request.body())
+    erased = await acts.erase(Subject(asked.kind, asked.id), asked.who)
+    return Response(_ERASED.dump_json(erased))
 
 
 def _told(seen: BaseModel) -> Response:
@@ -180,6 +195,9 @@ class Control:
 
     async def status(self) -> Status:
         return Status.model_validate_json(await self._ask("/status"))
+
+    async def erase(self, subject: Subject, who: str) -> Erased:
+        return _ERASED.validate_json(await self._ask("/erase", Erase(kind=subject.kind, id=subject.id, who=who)))
 
     async def _ask(self, path: str, asked: BaseModel | None = None) -> bytes:
         try:

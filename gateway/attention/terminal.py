@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from gateway.attention.attending import MOST_LISTED, Acts, CantBe
 from gateway.attention.view import AppointmentSeen, Image, Listed, Shown, StepSeen
-from gateway.ledger import State
+from gateway.ledger import State, Subject
 
 RETRY_WAITS_S = 30.0
 _JSON: TypeAdapter[list[BaseModel]] = TypeAdapter(list[Any])
@@ -44,6 +44,21 @@ def add_commands(parser: argparse.ArgumentParser, config: argparse.ArgumentParse
     settle.add_argument("--note", type=_note, required=True, help="what was done, for who asks later")
 
 
+def add_erase(parser: argparse.ArgumentParser) -> None:
+    """Whose traces: one of three; `asked.act` says what is to be done."""
+    whose = parser.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--appointment", metavar="ID", help="of one appointment, by any id that it had")
+    whose.add_argument("--patient", metavar="ID", help="of all appointments of a patient, by the EMR's id")
+    whose.add_argument("--client", metavar="ID", help="of all commands of a client")
+    parser.set_defaults(act="erase", json=False)
+
+
+def _subject(asked: argparse.Namespace) -> Subject:
+    if asked.appointment is not None:
+        return Subject("appointment", asked.appointment)
+    return Subject("client", asked.client) if asked.patient is None else Subject("patient", asked.patient)
+
+
 def _id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise argparse.ArgumentTypeError("should be a command's id, as `list` shows it")
@@ -67,6 +82,9 @@ async def answered(asked: argparse.Namespace, acts: Acts, wait_s: float = RETRY_
             _print(asked, seen, _whole(seen))
         case "retry":
             return _after_retry(asked, await acts.retry(asked.id, wait_s))
+        case "erase":
+            erased = await acts.erase(_subject(asked), _who())
+            sys.stdout.write(f"Erased; commands: {erased.commands}, former ids: {erased.renamed}\n")
         case _:
             ended = await acts.settle(asked.id, asked.by_hand, asked.note, _who())
             _print(asked, ended, [f"{ended.id}: {ended.state}"])

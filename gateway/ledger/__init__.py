@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gateway.audit import Mark, Recorder, Touched
 
@@ -134,6 +134,24 @@ class CommandRow:
         return tuple(step for step in self.steps if step.state not in ended or step.noted.get("deviates"))
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose traces are to be erased. Ids are the EMR's; those of clients, the gateway's."""
+
+    kind: Literal["appointment", "patient", "client"]
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    commands: int = 0
+    """How many of them were emptied: state, key and times are left."""
+    renamed: int = 0
+    """How many former ids of appointments were forgotten."""
+    unsettled: tuple[str, ...] = ()
+    """Commands that are not at an end; where there are any, nothing was erased."""
+
+
 class LedgerDown(Exception):
     """The store does not answer or can't write (disk full, read-only): nothing may be sent to an EMR."""
 
@@ -254,4 +272,17 @@ class Ledger(Recorder, Protocol):
 
     async def purge(self, settled_before: datetime) -> int:
         """Forget settled commands older than that. → how many."""
+        ...
+
+    async def forget_renamed(self, before: datetime) -> int:
+        """Forget the former ids of appointments that got no new one since then. → how many."""
+        ...
+
+    async def erase(self, subject: Subject, told: Answer, who: str, now: datetime) -> Erased:
+        """Erase what is held of somebody in settled commands and former ids, and record that; `told` is what their
+        commands answer from then on. Their keys, and the audit's keyed hashes, stay."""
+        ...
+
+    async def scrub(self) -> None:
+        """What was erased, purged or forgotten is gone from the disk, too."""
         ...

@@ -42,3 +42,8 @@ def purge(db: sqlite3.Connection, settled_before: datetime, at_once: int) -> int
         """,
         (moment(settled_before), at_once),
     ).rowcount
+
+
+def forget_renamed(db: sqlite3.Connection, before: datetime, at_once: int) -> int:
+    query = "DELETE FROM lineage WHERE old IN (SELECT old FROM lineage WHERE recorded_at < ? LIMIT ?)"
+    return db.execute(query, (moment(before), at_once)).rowcount

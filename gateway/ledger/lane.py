@@ -125,7 +125,7 @@ class Lane:
             results = self._committed(jobs)
         except Exception as error:  # noqa: BLE001 - every caller is told; a dead thread would leave them waiting
             self._disconnect()
-            return [_Result(error=_told(error)) for _ in jobs]
+            return [_Result(error=told_of(error)) for _ in jobs]
         self.commits += 1
         if any(isinstance(result.error, LedgerDown) for result in results):
             self._disconnect()
@@ -167,12 +167,12 @@ def _attempt(db: sqlite3.Connection, work: Work[Any]) -> _Result:
         if not db.in_transaction:
             raise  # SQLite gave up the whole transaction, as some full disks make it: nobody's work in it stands
         db.execute("ROLLBACK TO piece")
-        result = _Result(error=_told(error))
+        result = _Result(error=told_of(error))
     db.execute("RELEASE piece")
     return result
 
 
-def _told(error: Exception) -> Exception:
+def told_of(error: Exception) -> Exception:
     """`LedgerDown` for what is the store's fault; what is ours (a broken constraint, a wrong statement) stays."""
     ours = isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError)
     if not isinstance(error, sqlite3.Error) or ours:

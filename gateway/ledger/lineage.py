@@ -8,6 +8,7 @@ newest id.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 from gateway.keys import Keys
 
@@ -22,8 +23,8 @@ class Lineage:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def record(self, db: sqlite3.Connection, tenant: str, old: str, new: str) -> None:
-        """What was known as `old` is now `new`. Saying it again changes nothing."""
+    def record(self, db: sqlite3.Connection, tenant: str, old: str, new: str, at: int) -> None:
+        """What was known as `old` is now `new`, since `at` (as in `rows.moment`). Saying it again changes nothing."""
         end, link = self._link(tenant, old), self._link(tenant, new)
         if old == new or _after(db, end[0], link[0]):
             return
@@ -33,6 +34,7 @@ class Lineage:
             return
         _take_out(db, link[0])
         _join(db, end, link)
+        _renew(db, link[0], at)
 
     def successor(self, db: sqlite3.Connection, tenant: str, id: str) -> str | None:
         """The newest id of what was once known as `id`, or `None` where that is `id` itself."""
@@ -49,6 +51,14 @@ class Lineage:
             here, sealed = preceding
             found.append(self._unsealed(here, sealed))
         return tuple(reversed(found))
+
+    def chains(self, db: sqlite3.Connection) -> Iterator[list[tuple[str, str]]]:
+        """All of them: each id, hashed and in clear, oldest first."""
+        for hash, sealed in db.execute("SELECT old, old_id FROM lineage WHERE old NOT IN (SELECT new FROM lineage)"):
+            chain: list[_Link] = [(hash, sealed)]
+            while following := _next(db, chain[-1][0]):
+                chain.append(following)
+            yield [(hash, self._unsealed(hash, id)) for hash, id in chain]
 
     def _hash(self, tenant: str, id: str) -> str:
         return self._keys.hmac(_PURPOSE, tenant, id)
@@ -74,6 +84,15 @@ def _previous(db: sqlite3.Connection, hashed: str) -> _Link | None:
 def _after(db: sqlite3.Connection, old: str, new: str) -> bool:
     following = _next(db, old)
     return following is not None and following[0] == new
+
+
+def _renew(db: sqlite3.Connection, newest: str, at: int) -> None:
+    """A chain is as young as its newest id: its appointment is in use."""
+    here: str | None = newest
+    while here is not None:
+        db.execute("UPDATE lineage SET recorded_at = ? WHERE new = ?", (at, here))
+        before = _previous(db, here)
+        here = None if before is None else before[0]
 
 
 def _take_out(db: sqlite3.Connection, hashed: str) -> None:

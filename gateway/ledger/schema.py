@@ -82,7 +82,12 @@ _AUDIT = (
 
 _CREDENTIAL = ("ALTER TABLE commands ADD COLUMN credential BLOB NOT NULL DEFAULT x''",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR, _AUDIT, _CREDENTIAL)
+_RENAMED = (
+    "ALTER TABLE lineage ADD COLUMN recorded_at INTEGER NOT NULL DEFAULT 0",
+    "UPDATE lineage SET recorded_at = CAST(strftime('%s', 'now') AS INTEGER) * 1000000",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REPAIR, _AUDIT, _CREDENTIAL, _RENAMED)
 AUDITED = MIGRATIONS.index(_AUDIT) + 1
 """The version that has the audit first."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -11,21 +11,17 @@ from pathlib import Path
 
 from gateway.audit import Event, Mark, Touched
 from gateway.audit.chain import NOTHING
-from gateway.keys import Keys, sync_directory
-from gateway.ledger import Answer, CommandRow, LedgerDown, Remark, State, StepRow, StepState
-from gateway.ledger.changes import erase, forget_steps, purge, touch
+from gateway.keys import Keys
+from gateway.ledger import Answer, CommandRow, Erased, LedgerDown, Remark, State, StepRow, StepState, Subject
+from gateway.ledger.changes import erase, forget_renamed, forget_steps, purge, touch
+from gateway.ledger.erasing import Erasing
+from gateway.ledger.files import checkpoint, connected, create, stamps
 from gateway.ledger.lane import Lane, Work
 from gateway.ledger.lineage import Lineage
 from gateway.ledger.rows import SELECT, Rows, moment
 from gateway.ledger.schema import begins_audit, migrate
 from gateway.ledger.trail import Trail, end_of
 
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",  # NORMAL would survive a killed process, but not a loss of power
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = ON",  # what is erased is overwritten, not only forgotten
-)
 _AT_ONCE = 500
 """How many rows are deleted at a time."""
 
@@ -46,20 +42,21 @@ class SqliteLedger:
         heard: Callable[[float, bool], None] = lambda _seconds, _kept: None,
     ) -> None:
         self._path = path.absolute()
-        self._keys = keys
         self._patience_s = patience_s
+        self._keys = keys
         self._rows = Rows(keys)
         self._lineage = Lineage(keys)
         self._trail = Trail(keys)
+        self._erasing = Erasing(keys)
         wal = self._path.with_name(f"{self._path.name}-wal")
-        written = partial(_files, self._path, wal)
+        written = partial(stamps, self._path, wal)
         self._writes = Lane("ledger-writes", self._connect, "IMMEDIATE", place=written, heard=heard)
-        self._reads = Lane("ledger-reads", self._connect, "DEFERRED", place=partial(_files, self._path))
+        self._reads = Lane("ledger-reads", self._connect, "DEFERRED", place=partial(stamps, self._path))
 
     async def open(self) -> None:
         """Make or migrate the file. Raises `NewerSchema`, `WrongKey`, `LedgerDown`."""
         try:
-            _create(self._path)
+            create(self._path)
         except OSError as error:
             raise LedgerDown(f"The ledger {self._path} can't be created ({type(error).__name__}).") from None
         self._writes.start()
@@ -133,7 +130,7 @@ class SqliteLedger:
             number, client = touch(db, id, now)
             self._rows.put_steps(db, number, id, steps)
             self._rows.put_appointments(db, number, client, appointments)
-            self._record(db, lineage)
+            self._record(db, lineage, now)
 
         await self._writes.run(work)
 
@@ -168,7 +165,7 @@ class SqliteLedger:
             self._rows.put_steps(db, number, id, steps)
             if release_key:
                 db.execute("UPDATE commands SET key = NULL WHERE number = ?", (number,))
-            self._record(db, lineage)
+            self._record(db, lineage, now)
             if remark is not None:
                 self._rows.put_remark(db, number, id, remark)
             if was != state.value:
@@ -190,6 +187,19 @@ class SqliteLedger:
 
     async def purge(self, settled_before: datetime) -> int:
         return await self._piecemeal(lambda db: purge(db, settled_before, _AT_ONCE))
+
+    async def forget_renamed(self, before: datetime) -> int:
+        return await self._piecemeal(lambda db: forget_renamed(db, before, _AT_ONCE))
+
+    async def erase(self, subject: Subject, told: Answer, who: str, now: datetime) -> Erased:
+        # What takes long is read beside the writes.
+        traces = await self._reads.run(lambda db: self._erasing.traces(db, subject))
+        erased = await self._writes.run(lambda db: self._erasing.erase(db, subject, traces, told, who, now))
+        await self.scrub()
+        return erased
+
+    async def scrub(self) -> None:
+        await asyncio.to_thread(checkpoint, self._connect)
 
     async def _piecemeal(self, work: Work[int]) -> int:
         """So that nobody waits for a long one. → how many in all."""
@@ -255,21 +265,12 @@ class SqliteLedger:
 
         return await self._reads.run(work)
 
-    def _record(self, db: sqlite3.Connection, lineage: Sequence[tuple[str, str, str]]) -> None:
+    def _record(self, db: sqlite3.Connection, lineage: Sequence[tuple[str, str, str]], now: datetime) -> None:
         for tenant, old, new in lineage:
-            self._lineage.record(db, tenant, old, new)
+            self._lineage.record(db, tenant, old, new, moment(now))
 
     def _connect(self) -> sqlite3.Connection:
-        # mode=rw: a ledger that vanished is down, not empty.
-        uri = f"{self._path.as_uri()}?mode=rw"
-        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=self._patience_s)
-        try:
-            for pragma in _PRAGMAS:
-                db.execute(pragma)
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
+        return connected(self._path, self._patience_s)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """With another master key no hash would be found again, and every repeated request would look new."""
@@ -281,21 +282,3 @@ class SqliteLedger:
             db.execute("INSERT INTO about (name, value) VALUES ('key', ?)", (proof,))
         (proof,) = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
         self._keys.open("ledger", proof, b"about")
-
-
-def _create(path: Path) -> None:
-    """SQLite would make the file readable to others, and its WAL gets the same mode."""
-    if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        sync_directory(path.parent)
-
-
-def _files(*paths: Path) -> tuple[tuple[int, int], ...]:
-    """Which files stand at these paths. Raises LedgerDown where one is gone.
-
-    Only looked at, never opened: closing a second descriptor would give up SQLite's locks on the file.
-    """
-    try:
-        return tuple((found.st_dev, found.st_ino) for found in map(os.stat, paths))
-    except OSError as error:
-        raise LedgerDown(f"The ledger's file is gone ({type(error).__name__}).") from None

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.audit import Event, Mark, Touched
 from gateway.audit.chain import NOTHING
 from gateway.in_process import InProcessTransport
-from gateway.ledger import Answer, CommandRow, Remark, State, StepRow, StepState
+from gateway.ledger import Answer, CommandRow, Erased, Remark, State, StepRow, StepState, Subject
 from gateway.vendor_http import Door
 
 
@@ -120,6 +120,26 @@ class MemoryLedger:
 
     async def forget_audit(self, before: datetime, now: datetime) -> int:  # noqa: ARG002
         return 0
+
+    async def forget_renamed(self, before: datetime) -> int:  # noqa: ARG002
+        return 0
+
+    async def erase(self, subject: Subject, told: Answer, who: str, now: datetime) -> Erased:
+        """By client or by an appointment's present id: it knows no patients."""
+        kept = [
+            k
+            for k in self._kept.values()
+            if subject.id in ((k.row.client,) if subject.kind == "client" else k.appointments)
+        ]
+        if unsettled := tuple(k.row.id for k in kept if not k.row.state.settled):
+            return Erased(unsettled=unsettled)
+        for one in kept:
+            one.row, one.appointments = replace(one.row, answer=told, steps=(), remarks=()), ()
+        await self.note(Event(kind="erased", by=who, facts={"what": subject.kind}), now)
+        return Erased(commands=len(kept))
+
+    async def scrub(self) -> None:
+        pass
 
     async def purge(self, settled_before: datetime) -> int:
         old = [id for id, k in self._kept.items() if k.row.state.settled and k.row.updated_at < settled_before]

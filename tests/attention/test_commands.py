@@ -67,13 +67,13 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -
     return json.loads(told.out) if "--json" in arguments and not status else told.out + told.err
 
 
-def needs_a_person(base: str) -> tuple[httpx.Response, list[str]]:
+def needs_a_person(base: str, key: str = "once") -> tuple[httpx.Response, list[str]]:
     """Three are cancelled, of which the EMR writes another comment into one: there is no way back."""
     emr = f"{base}/api/emrs/sandbox/appointments"
     listed = httpx.get(emr, headers=DEMO).json()
     ids = [a["id"] for a in listed if a["status"] == "booked" and a["healthcare_service_id"] == "K1"][:3]
     body = {"ids": ids, "status": "cancelled", "comment": "!other@2"}
-    answer = httpx.patch(emr, json=body, headers=DEMO)
+    answer = httpx.patch(emr, json=body, headers=DEMO | {"idempotency-key": key})
     assert (answer.status_code, answer.json()["code"]) == (502, "PARTIALLY_APPLIED")
     return answer, ids
 

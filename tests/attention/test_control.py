@@ -21,7 +21,7 @@ from gateway.attention.attending import CantBe
 from gateway.attention.control import Control, NobodyThere
 from gateway.attention.status import AccountStatus, ConfigurationStatus, Status
 from gateway.attention.view import Listed, Shown
-from gateway.ledger import LedgerDown, State
+from gateway.ledger import Erased, LedgerDown, State, Subject
 
 NOON = datetime(2030, 3, 4, 12, tzinfo=UTC)
 ONE = {"id": "c1", "client": "demo", "emr": "clinic", "operation": "update", "since": NOON, "left": 1}
@@ -72,6 +72,10 @@ class Script:
         self._note("settle", id, by_hand, note, who)
         return LISTED
 
+    async def erase(self, subject, who):
+        self._note("erase", subject, who)
+        return Erased(commands=2, renamed=1)
+
 
 @asynccontextmanager
 async def served(state_dir: Path, acts: Script):
@@ -98,12 +102,14 @@ async def test_what_is_asked_arrives_and_what_is_told_comes_back(tmp_path, acts)
         assert await there.shown("c1") == SHOWN
         assert await there.retry("c1", 1.5) == LISTED
         assert await there.settle("c1", "undone", "Noté.", "anna") == LISTED
+        assert await there.erase(Subject("patient", "pä1"), "anna") == Erased(commands=2, renamed=1)
         assert await there.status() == STATUS
     assert acts.asked == [
         ("listed", True, "démo", None),
         ("shown", "c1"),
         ("retry", "c1", 1.5),
         ("settle", "c1", "undone", "Noté.", "anna"),
+        ("erase", Subject("patient", "pä1"), "anna"),
     ]
 
 

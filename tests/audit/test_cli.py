@@ -12,7 +12,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from gateway.__main__ import main
 from gateway.keys import Keys
-from tests.attention.test_commands import DEMO, gateway, state  # noqa: F401  a fixture
+from tests.attention.test_commands import DEMO, gateway, needs_a_person, state  # noqa: F401  a fixture
 from tests.audit.record import written
 
 pytestmark = pytest.mark.usefixtures("state")
@@ -107,3 +107,34 @@ def test_beside_a_gateway_that_runs_a_change_is_recorded_and_no_id_or_value_of_i
     text = json.dumps(told)
     assert not any(value in text for value in ("canary", one["id"], one["patient_id"]))
     assert exported(capsys, "--patient", one["patient_id"], "--client", "demo")[0]["command"] == told["command"]
+
+
+def test_what_is_erased_answers_no_more_and_is_done_no_second_time(capsys, state):  # noqa: F811
+    with gateway() as (_, base):
+        emr = f"{base}/api/emrs/sandbox/appointments"
+        one = next(a for a in httpx.get(emr, headers=DEMO).json() if a["status"] == "booked")
+        body = {"comment": "canary"}
+        id = httpx.patch(f"{emr}/{one['id']}", json=body, headers=DEMO).headers["x-command-id"]
+        assert main(["erase", "--patient", one["patient_id"]]) == 0
+        assert capsys.readouterr().out == "Erased; commands: 1, former ids: 0\n"
+        again = httpx.patch(f"{emr}/{one['id']}", json=body, headers=DEMO)
+        assert (again.status_code, again.headers["x-command-id"]) == (500, id)
+        assert "has been erased" in again.json()["detail"]
+        told = httpx.get(f"{base}/api/commands/{id}", headers=DEMO).json()
+        assert (told["state"], told["steps"], told["answer"]["status"]) == ("done", [], 500)
+        assert one["id"] not in json.dumps(told)
+        # One of which the end is not known keeps all.
+        stuck, _ids = needs_a_person(base, key="another")
+        assert main(["erase", "--client", "demo"]) == 1
+        assert stuck.headers["x-command-id"] in capsys.readouterr().err
+    settle = ["commands", "settle", stuck.headers["x-command-id"], "--as", "undone", "--note", "By hand."]
+    assert [main(settle), main(["erase", "--appointment", one["id"]])] == [0, 0]  # and without a gateway
+    assert capsys.readouterr().out.splitlines()[-1] == "Erased; commands: 1, former ids: 0"
+    assert [line["what"] for line in exported(capsys) if line["kind"] == "erased"] == ["patient", "appointment"]
+    assert "whole" in said(capsys, "verify")
+
+
+def test_whose_traces_has_to_be_said(capsys):
+    with pytest.raises(SystemExit):
+        main(["erase"])
+    assert "required" in capsys.readouterr().err

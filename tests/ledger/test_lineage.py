@@ -31,7 +31,7 @@ def lineage():
 
 def record(lineage, db, *pairs, tenant="clinic"):
     for old, new in pairs:
-        lineage.record(db, tenant, old, new)
+        lineage.record(db, tenant, old, new, at=0)
 
 
 def test_every_id_of_a_chain_leads_to_the_newest(lineage, db):
