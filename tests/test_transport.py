@@ -102,15 +102,22 @@ async def test_a_connection_that_the_server_closed_while_idle_is_replaced(method
 
 
 async def test_what_comes_unasked_on_an_idle_connection_is_nobodys_answer():
+    idle, sent = asyncio.Event(), asyncio.Event()
+
     async def answer_twice(peer: Peer, head: bytes) -> None:
         await peer.send(OK)
-        await asyncio.sleep(0.005)
+        await idle.wait()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse")
+        sent.set()
 
     async with loopback(answer_twice) as server, client() as c:
         for _ in range(3):
             assert (await ask(c, server)).text == "{}"
-            await asyncio.sleep(0.02)
+            idle.set()
+            await sent.wait()
+            idle.clear()
+            sent.clear()
+            await asyncio.sleep(0.01)  # what is there is read before any time passes
         assert server.connections == 3
 
 

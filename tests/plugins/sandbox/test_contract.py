@@ -50,9 +50,9 @@ async def messages(app: Starlette, personality: str, clinic: str) -> list[str]:
 
 
 @contextmanager
-def sandbox_app(folder: Path) -> Iterator[Starlette]:
+def sandbox_app(folder: Path, settle_s: float = 0.02) -> Iterator[Starlette]:
     """One EMR for many cases: each has a clinic of its own in it, which begins as it is touched."""
-    app = build_app(folder, late_s=0.05, settle_s=0.02, now=lambda: TODAY)
+    app = build_app(folder, late_s=0.05, settle_s=settle_s, now=lambda: TODAY)
     life = app.router.lifespan_context(app)
     with asyncio.Runner() as runner:
         runner.run(life.__aenter__())
