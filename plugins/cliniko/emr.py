@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import TypeVar
@@ -108,7 +108,8 @@ class ClinikoEmr(Emr):
 
             return await self._listed("available_times", path, named, [("from", str(first)), ("to", str(last))])
 
-        return FreeTime("slots", tuple(await by_days(ask, wanted.span, zone, most=DAYS, earliest=today(zone))))
+        pieces = by_days(ask, wanted.span, zone, most=DAYS, earliest=today(zone))
+        return FreeTime("slots", tuple(await _found(pieces) or ()))
 
     async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
         """With group appointments and blocked time, too. It does not tell whose it is: where one is to be ignored, the
@@ -175,12 +176,7 @@ class ClinikoEmr(Emr):
         return [one for one in found if one is not None]
 
     async def _one(self, path: str, parse: Callable[[httpx.Response], T], params: Params = ()) -> T | None:
-        try:
-            return await self._http.read(path, parse, params=[*params])
-        except Refused as no:
-            if no.reason != "not_found":
-                raise
-            return None
+        return await _found(self._http.read(path, parse, params=[*params]))
 
     async def _listed(
         self, name: str, path: str, named: Callable[[words.Json], tuple[str, T]], params: Params
@@ -190,6 +186,15 @@ class ClinikoEmr(Emr):
             return Page([named(row) for row in body[name]], next=body["links"].get("next"), total=body["total_entries"])
 
         return await by_link(self._http, path, page, params=[*params, ("per_page", MOST)])
+
+
+async def _found(asking: Awaitable[T]) -> T | None:
+    try:
+        return await asking
+    except Refused as no:
+        if no.reason != "not_found":
+            raise
+        return None
 
 
 def _path(step: Change | Cancel | Discard) -> str:

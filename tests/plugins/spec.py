@@ -137,7 +137,8 @@ class Document:
 
     def _of_answer(self, response: httpx.Response, operation: Tree) -> Iterator[str]:
         status = str(response.status_code)
-        declared = operation["responses"].get(status) or operation["responses"].get(f"{status[0]}XX")
+        known = operation["responses"]
+        declared = known.get(status, known.get(f"{status[0]}XX"))
         if declared is None:
             if response.is_success:
                 yield "is not declared"

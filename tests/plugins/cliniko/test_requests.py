@@ -176,6 +176,12 @@ async def test_free_time_is_asked_for_in_pieces_of_a_week_and_is_as_long_as_its_
     assert {(s.resource_id, s.healthcare_service_id, s.care_unit_id) for s in found.slots} == {("11", "31", "21")}
 
 
+async def test_whoever_does_not_work_there_has_no_free_time(cliniko, emr):
+    cliniko.get(f"{URL}/appointment_types/31").respond(json=TYPE)
+    cliniko.get(f"{URL}/businesses/22/practitioners/11/appointment_types/31/available_times").respond(404, json={})
+    assert not (await emr.free_time(FindFreeTime(Span(at(8), at(12)), "11", "31", "22"))).slots
+
+
 async def test_the_past_is_not_asked_for(cliniko, emr, monkeypatch):
     cliniko.get(f"{URL}/appointment_types/31").respond(json=TYPE)
     monkeypatch.setattr(clock, "now", lambda: at(9))
