@@ -18,6 +18,7 @@ from gateway.domain.commands import Command
 from gateway.domain.errors import Conflict, Problem
 from gateway.domain.model import Appointment, Span, Status
 from gateway.domain.steps import Line, Plan
+from gateway.keys import Keys
 from gateway.ledger import Answer, LedgerDown, Remark, State, StepRow, StepState
 from gateway.ledger.schema import AUDITED, MIGRATIONS
 from gateway.ledger.sqlite import SqliteLedger
@@ -211,6 +212,19 @@ async def test_our_own_statements_can_neither_alter_nor_remove_an_entry(ledger, 
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             db.execute(statement)
     db.close()
+
+
+async def test_a_record_goes_on_whole_under_a_key_that_took_the_place_of_another(ledger, tmp_path):
+    await settled(ledger, "c1")
+    await ledger.close()
+    new = Keys(bytes(range(1, 33))).after(KEYS)
+    again = SqliteLedger(tmp_path / "ledger.db", new)
+    await again.open()
+    await settled(again, "c2")
+    await again.close()
+    found = Record(tmp_path / "ledger.db", new).entries(Wanted(appointment="a-c1"))
+    assert [entry.told["command"] for entry in found] == ["c1"]
+    assert Record(tmp_path / "ledger.db", new).verify().at.number == 2
 
 
 # -- where it comes from -----------------------------------------------------------------------------------------------
