@@ -15,7 +15,7 @@ BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard be
 FAULTS_S ?= $(if $(BOUND),2,45)
 export FAULTS_S
 
-.PHONY: run test faults security lint bench live locks sbom audit image soak clean
+.PHONY: run test faults security lint bench live locks sbom audit drill soak clean
 
 # A demonstration; heeds PORT and STATE_DIR.
 run: $(VENV)/run.stamp
@@ -69,9 +69,10 @@ sbom: $(VENV)/dev.stamp
 audit: $(TOOLS_VENV)/stamp $(VENV)/dev.stamp
 	$(IN) -m supply.audit $(TOOLS_VENV)/bin/pip-audit requirements-otel.lock requirements-build.lock
 
-# What the Dockerfile builds, built by its own steps and started; that needs no container engine.
-image: $(VENV)/dev.stamp
-	$(IN) -m pytest -m image tests/supply
+# What docs/deploy.md says, done: the image by the Dockerfile's own steps (that needs no container engine), a back-up and its
+# restoration, an update. Figures are printed.
+drill: $(VENV)/dev.stamp
+	$(IN) -m pytest -s -m drill tests/supply tests/e2e/test_backup.py tests/e2e/test_update.py
 
 # A gateway at half of its load for an hour: memory, files, threads and tasks have to stay what they are. BOUND=n: for n
 # seconds.

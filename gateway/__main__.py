@@ -27,6 +27,7 @@ from gateway.attention.attending import CantBe
 from gateway.audit import terminal as audit_terminal
 from gateway.audit.chain import Broken
 from gateway.auth import client_hash
+from gateway.backup import CantBackUp, back_up
 from gateway.credentials import CantOpen
 from gateway.described import described
 from gateway.kept import overlapping
@@ -51,6 +52,7 @@ _SAID = (
     LedgerDown,
     NewerSchema,
     CantBe,
+    CantBackUp,
     CantOpen,
     StateDirBusy,
     StateDirUnusable,
@@ -83,15 +85,21 @@ def _version() -> str:
 
 
 def _serve(asked: argparse.Namespace) -> int:
+    passed = serving.inherited(os.environ)
+    if passed is not None:
+        # Where it listens is what counts for everything that depends on that.
+        os.environ["HOST"], os.environ["PORT"] = map(str, passed.getsockname()[:2])
     settings = _settings(asked)
     logs.configure()
     with ExitStack() as opened:
-        listening = opened.enter_context(closing(serving.bound(settings.server.host, settings.server.port)))
+        bound = passed or serving.bound(settings.server.host, settings.server.port)
+        listening = opened.enter_context(closing(bound))
         port = listening.getsockname()[1]
         asked_for, settings = settings, replace(settings, server=settings.server.model_copy(update={"port": port}))
         elsewhere = settings.metrics_address
         apart = opened.enter_context(closing(serving.bound(*elsewhere))) if elsewhere else None
-        serving.run(partial(_serving, settings, partial(_again, asked, asked_for, settings), listening, apart))
+        again = partial(_again, asked, asked_for, settings)
+        serving.run(partial(_serving, settings, again, listening, apart, hands_on=passed is not None))
     return 0
 
 
@@ -102,7 +110,13 @@ def _again(asked: argparse.Namespace, asked_for: Settings, settings: Settings) -
 
 
 async def _serving(
-    settings: Settings, read: Read, listening: socket.socket, apart: socket.socket | None, stop: serving.Stop
+    settings: Settings,
+    read: Read,
+    listening: socket.socket,
+    apart: socket.socket | None,
+    stop: serving.Stop,
+    *,
+    hands_on: bool,
 ) -> None:
     """The gateway on one socket, and `/metrics` on another if there is one."""
     metrics = app.metrics_registry()
@@ -112,7 +126,7 @@ async def _serving(
         await service.start()
         application = app.application(service, settings, None if apart else metrics)
         lines = await demo.lines(application, settings) if settings.demo else []
-        servers = [(_server(application, partial(_announce, settings, lines)), listening)]
+        servers = [(_server(application, partial(_announce, settings, lines), hands_on=hands_on), listening)]
         if apart is not None:
             servers.append((_server(metrics_app(metrics, service.count)), apart))
         with control.bound(settings.state_dir) as operators:
@@ -125,8 +139,10 @@ async def _serving(
             await stop.serve(*servers, doors=service, drain_s=settings.limits.drain_s)
 
 
-def _server(application: Starlette, announce: Callable[[], None] = lambda: None) -> serving.Server:
-    return serving.Server(application, drain_s=_LAST_ANSWERS_S, announce=announce)
+def _server(
+    application: Starlette, announce: Callable[[], None] = lambda: None, *, hands_on: bool = False
+) -> serving.Server:
+    return serving.Server(application, drain_s=_LAST_ANSWERS_S, announce=announce, hands_on=hands_on)
 
 
 def _announce(settings: Settings, lines: Sequence[str]) -> None:
@@ -204,6 +220,14 @@ def _status(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(asked: argparse.Namespace) -> int:
+    settings = load_without_clients(os.environ, config=asked.config)
+    print(f"{asked.target}: {', '.join(back_up(settings.state_dir, asked.target))}")
+    where = settings.key or settings.state_dir / "gateway.key"
+    print(f"The master key ({where}) is not in it; without it the copy is worth nothing. Keep it, in another place.")
+    return 0
+
+
 # -- audit ------------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +302,7 @@ _ACTS: Mapping[str, Act] = {
     "check": _check,
     "commands": _commands,
     "status": _status,
+    "backup": _backup,
     "credentials": _credentials,
     "audit": _audit,
     "emrs": _emrs,

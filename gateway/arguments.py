@@ -46,6 +46,11 @@ def parser(acts: Mapping[str, Act], version: str) -> argparse.ArgumentParser:
     erase = commands.add_parser("erase", parents=[config], help="erase what the ledger still holds of somebody")
     terminal.add_erase(erase)
     erase.set_defaults(run=acts["commands"])
+    backup = commands.add_parser(
+        "backup", parents=[config], help="back up the state directory, also while it is in use"
+    )
+    backup.add_argument("target", type=Path, help="a directory that is not there yet")
+    backup.set_defaults(run=acts["backup"])
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
     emrs.add_argument(
         "--table",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ if sys.platform != "win32" and sys.implementation.name == "cpython":
     _new_loop = uvloop.new_event_loop
 
 _LOOKS_S = 0.05
+_FIRST_PASSED = 3
+"""The descriptor of the first socket that a supervisor passes on, by convention."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -45,6 +48,27 @@ def bound(host: str, port: int) -> socket.socket:
     return found
 
 
+def inherited(environ: Mapping[str, str]) -> socket.socket | None:
+    """The listening socket that a supervisor holds for us (as systemd passes it on), if there is one.
+
+    It outlives this process: who connects while nobody listens waits in its line. Raises PortTaken for what is none.
+    """
+    if environ.get("LISTEN_PID") != str(os.getpid()) or environ.get("LISTEN_FDS", "0") == "0":
+        return None
+    if environ["LISTEN_FDS"] != "1":
+        raise PortTaken("LISTEN_FDS should be 1: the gateway takes one socket over")
+    try:
+        found = socket.socket(fileno=_FIRST_PASSED)
+        listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise PortTaken(f"the socket of LISTEN_FDS can't be used ({error.strerror})") from None
+    if not listens or found.family not in (socket.AF_INET, socket.AF_INET6):
+        found.close()
+        raise PortTaken("the socket of LISTEN_FDS should listen on a TCP port")
+    os.set_inheritable(_FIRST_PASSED, False)
+    return found
+
+
 class Doors(Protocol):
     """What is served, as far as an orderly end goes."""
 
@@ -65,14 +89,22 @@ class Doors(Protocol):
 class Server(uvicorn.Server):
     """`announce` is called once, when requests are taken. Signals are for `run` to handle.
 
-    `drain_s`: how long requests may take to end, once it was asked to.
+    `drain_s`: how long requests may take to end, once it was asked to. `hands_on`: somebody else has the socket, too;
+    who connects from then on waits there for the next start.
     """
 
     def __init__(
-        self, app: Any, *, drain_s: float, announce: Callable[[], None] = lambda: None, lifespan: bool = False
+        self,
+        app: Any,
+        *,
+        drain_s: float,
+        announce: Callable[[], None] = lambda: None,
+        lifespan: bool = False,
+        hands_on: bool = False,
     ) -> None:
         self.closing = False
         """Every answer is the last one on its connection."""
+        self.hands_on = hands_on
         config = uvicorn.Config(
             self._saying_goodbye(app),
             http=Connection,
@@ -101,6 +133,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._announce()
+
+    def say_goodbye(self) -> None:
+        """Take nothing new on a connection; where others will, take no connection either."""
+        self.closing = True
+        if self.hands_on:
+            for listening in self.servers:
+                listening.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -171,7 +210,7 @@ class Stop:
         try:
             if self._doors is not None:
                 for server in self._servers:
-                    server.closing = True
+                    server.say_goodbye()
                 self._doors.close()
                 await self._idle(self._doors, self._servers[0].server_state.tasks.copy())
                 await self._doors.hand_over()

@@ -1,4 +1,4 @@
-"""The Dockerfile: what it may not do, and, with `make image`, that what it builds starts and serves.
+"""The Dockerfile: what it may not do, and, with `make drill`, that what it builds starts and serves.
 
 No container engine is needed: its steps are carried out in a directory that stands for the file system of the image.
 """
@@ -85,7 +85,7 @@ def carried_out(root: Path, instruction: str, rest: str) -> None:
         subprocess.run(command, shell=True, cwd=workdir, env={**os.environ, "PATH": path}, check=True)
 
 
-@pytest.mark.image
+@pytest.mark.drill
 def test_what_its_steps_build_serves_passes_its_own_health_check_and_stops(tmp_path):
     build, run = read()
     (tmp_path / "build").mkdir()

@@ -17,11 +17,16 @@ from tests.supply.dockerfile import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
-STEPS = [ROOT / "Makefile", ROOT / "Dockerfile", ROOT / ".ci" / "run", *(ROOT / "config").rglob("*.y*ml")]
+STEPS = [ROOT / "Makefile", ROOT / "Dockerfile", ROOT / ".ci" / "run", *(ROOT / "deploy").iterdir()]
 FETCHES = re.compile(
-    r"\b(curl|wget|aria2c?|git\s+clone|npx|apt(-get)?|apk|pipx)\b|git\+|https?://(?!127\.0\.0\.1|localhost)"
+    r"\b(curl|wget|aria2c?|git\s+clone|npx|apt(-get)?|apk|pipx)\b|git\+|https?://(?!127\.0\.0\.1|localhost|[\w.]*example\b)"
     r"|--(extra-)?index-url|--find-links|--trusted-host|\bpip\s+download\b|\bADD\s+http"
 )
+
+
+def test_traces_are_added_to_what_is_installed_and_change_nothing_of_it():
+    without, traced = ({(one.name, one.version) for one in read(ROOT / f"requirements{x}.lock")} for x in ("", "-otel"))
+    assert without < traced
 
 
 @pytest.mark.parametrize("path", STEPS, ids=lambda path: path.name)
