@@ -43,7 +43,7 @@ faults: $(VENV)/dev.stamp
 
 # Attacked by clients and by EMRs, and searched for what must never be told; BOUND=1: a part of it, in about a minute.
 security: $(VENV)/dev.stamp
-	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m 'not live and not faults' tests/security $(wildcard tests/ledger/test_audit*.py tests/test_audit*.py)
+	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m 'not live and not faults' tests/security tests/audit
 
 # Against real servers, on loopback; needs Node.js 20 and npm, too.
 live: $(VENV)/dev.stamp $(SEKMET_VENV)/stamp $(GNUHEALTH_VENV)/stamp $(MEDPLUM_HOME)/stamp

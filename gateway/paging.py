@@ -27,6 +27,8 @@ from gateway.vendor_http import Params, VendorHttp
 
 MAX_PAGES = 500
 """Of one list. What has more is narrowed by its plugin's question, or has no end."""
+MAX_ITEMS = 50_000
+"""Of one list, what came along included: more than a clinic has in any question, and some 200 MiB in memory."""
 BEGINNINGS = 3
 """How often a list that changes is begun, before it is given up."""
 
@@ -193,7 +195,7 @@ class _Shown(Generic[T]):
         self.rows += len(page.items)
         self._pages += 1
         seen = self._pages > 1 and page.items and len(self._items) == known
-        if seen or self._pages > MAX_PAGES:
+        if seen or self._pages > MAX_PAGES or len(self._items) + len(self._extras) > MAX_ITEMS:
             raise _endless()
 
     def goes_on(self, page: Page[T], size: int) -> bool:

@@ -21,27 +21,36 @@ from typing import Any
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from gateway.connector import BROKEN, NoTunnel, check_aiohttp, new_session
 from gateway.in_process import InProcessTransport
 from gateway.way import Proxy
 
-__all__ = ["KEEPALIVE_S", "MAX_RESPONSE_BYTES", "NOT_SENT", "AiohttpTransport", "InProcessTransport", "TlsError"]
+__all__ = [
+    "KEEPALIVE_S",
+    "MAX_RESPONSE_BYTES",
+    "NOT_SENT",
+    "AiohttpTransport",
+    "InProcessTransport",
+    "TlsError",
+    "TooLarge",
+]
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """The classes that promise that no byte of the request left, or that a proxy has kept it to itself."""
 
-MAX_RESPONSE_BYTES = 20 * 1024 * 1024
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+"""Of a page of a list, the longest that there is, some times over: JSON of so many bytes may be 100 MiB of objects."""
 KEEPALIVE_S = 4.0
 """Below the 5 s after which Node and uvicorn close an idle connection: a write must not meet one that is going away."""
 
-_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _LARGE_BODY = 1024 * 1024
 _Origin = tuple[str, str, int | None]
-_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
+
+
+class TooLarge(httpx.RemoteProtocolError):
+    """The answer is longer than any that makes sense."""
 
 
 class TlsError(httpx.ConnectError):
@@ -66,7 +75,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         max_connections: int = 256,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        _check_aiohttp()
+        check_aiohttp()
         self._ssl, self._proxy = ssl_context, proxy
         self._keepalive_s = keepalive_s
         self._max_response_bytes = max_response_bytes
@@ -132,7 +141,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                         total=None, connect=timeouts.get("connect"), sock_read=timeouts.get("read")
                     ),
                 )
-        except _BROKEN as error:
+        except BROKEN as error:
             meaning = _meaning(error, request)
         else:
             if self._proxy is None or answer.status != 407 or request.url.scheme != "http":
@@ -146,57 +155,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._closed:
             raise httpx.ConnectError("the transport is closed", request=request)
         if self._session is None:
-            self._session = _new_session(self._ssl, self._keepalive_s)
+            self._session = new_session(self._ssl, self._keepalive_s)
         return self._session
-
-
-def _check_aiohttp() -> None:
-    """What makes a request go out once, and an answer be its own, is private there: an upgrade must not lose it."""
-    private = all(hasattr(aiohttp.BaseConnector, name) for name in ("_get", "_create_connection"))
-    if "_retry_connection" not in aiohttp.ClientSession.ATTRS or not private:
-        raise RuntimeError("this version of aiohttp can't be told to send a request only once")
-
-
-class _NoTunnel(aiohttp.ClientConnectionError):
-    """There was no connection yet, so nothing was sent over it."""
-
-
-class _Connector(aiohttp.TCPConnector):
-    """A pool that never takes up a connection on which something came unasked: it would pass for our answer."""
-
-    async def _create_connection(self, *args: Any, **kwargs: Any) -> ResponseHandler:
-        """What a proxy does wrong before there is a tunnel is told by aiohttp as if the request had been sent."""
-        try:
-            return await super()._create_connection(*args, **kwargs)
-        except aiohttp.ClientProxyConnectionError:
-            what = "no connection to it"
-        except (aiohttp.ClientConnectorError, TimeoutError):
-            raise
-        except (*_BROKEN, ValueError) as error:
-            what = str(getattr(error, "status", None) or type(error).__name__)
-        # Not from the error: it may hold the headers that were sent.
-        raise _NoTunnel(what)
-
-    async def _get(self, key: Any, traces: Any) -> Connection | None:
-        while (connection := await super()._get(key, traces)) is not None:
-            if connection.protocol is not None and not connection.protocol.should_close:
-                return connection
-            connection.close()
-        return None
-
-
-def _new_session(context: ssl.SSLContext | None, keepalive_s: float) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=_Connector(limit=0, keepalive_timeout=keepalive_s, ssl=True if context is None else context),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=_AUTO_HEADERS,
-        auto_decompress=True,
-        trust_env=False,
-        max_field_size=32 * 1024,
-    )
-    # Without this aiohttp silently sends a PUT, DELETE or GET twice when a kept connection drops.
-    session._retry_connection = False
-    return session
 
 
 class _Body(httpx.AsyncByteStream):
@@ -220,9 +180,9 @@ class _Body(httpx.AsyncByteStream):
             async for part in self._answer.content.iter_any():
                 size += len(part)
                 if size > self._limit:
-                    raise httpx.RemoteProtocolError("the answer is too large", request=self._request)
+                    raise TooLarge("the answer is too large", request=self._request)
                 yield part
-        except _BROKEN as error:
+        except BROKEN as error:
             raise _meaning(error, self._request) from error
 
     async def aclose(self) -> None:
@@ -240,7 +200,7 @@ def _meaning(error: Exception, request: httpx.Request) -> httpx.TransportError:
     match error:
         case aiohttp.ConnectionTimeoutError():
             return httpx.ConnectTimeout("connecting took too long", request=request)
-        case _NoTunnel():
+        case NoTunnel():
             return httpx.ProxyError(f"no way through the proxy ({error})", request=request)
         case aiohttp.ClientConnectorError():  # refused, unreachable, DNS, TLS handshake, certificate
             kind = TlsError if isinstance(error, aiohttp.ClientSSLError) else httpx.ConnectError

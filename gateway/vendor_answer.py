@@ -11,7 +11,7 @@ from typing import TypeVar
 import httpx
 
 from gateway.port import EmrError, MaybeDone, NotSent, Reason, Refused, Throttled
-from gateway.transport import NOT_SENT
+from gateway.transport import NOT_SENT, TooLarge
 from gateway.vendor_limits import retry_after
 
 A = TypeVar("A")
@@ -53,6 +53,8 @@ def failure(error: Exception, *, maybe_done: bool) -> EmrError:
         return Refused("invalid", "the request can't be sent as it is")
     if isinstance(error, NOT_SENT) or not maybe_done:
         return NotSent(f"not sent ({type(error).__name__})")
+    if isinstance(error, TooLarge):
+        return Senseless("its answer is too large")
     timed_out = isinstance(error, (TimeoutError, httpx.TimeoutException))
     return MaybeDone(f"no answer ({type(error).__name__})", timed_out=timed_out)
 

@@ -260,6 +260,15 @@ async def test_a_list_of_ever_new_items_is_given_up(kind, monkeypatch):
     assert listing.asked == 21
 
 
+async def test_a_list_of_more_items_than_anybody_has_is_given_up_also_by_what_comes_along(monkeypatch):
+    monkeypatch.setattr(paging, "MAX_ITEMS", 5)
+    many = [(n, n) for n in range(4)]
+    assert len(await by_cursor(always(Page(many, extras=[("x", 0)])))) == 5
+    for page in (Page([(n, n) for n in range(6)]), Page(many, extras=[("x", 0), ("y", 0)])):
+        with pytest.raises(MaybeDone, match="never end"):
+            await by_cursor(always(page))
+
+
 PAGES = st.lists(
     st.builds(
         lambda named, told, total, extras: Page([(n, n) for n in named], told, total, [(n, n) for n in extras]),

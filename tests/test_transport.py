@@ -7,6 +7,7 @@ import random
 import ssl
 import tracemalloc
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from gateway import transport
+from gateway.connector import NoTunnel
 from gateway.transport import NOT_SENT, AiohttpTransport, InProcessTransport
 from gateway.way import Tls
 from tests.loopback import FAULTS, OK, Loopback, Peer, loopback
@@ -99,6 +101,20 @@ async def test_a_connection_that_the_server_closed_while_idle_is_replaced(method
         await settle()
         assert (await ask(c, server, method)).status_code == 200
         assert (server.requests, server.connections) == (2, 2)
+
+
+async def test_a_few_interim_answers_are_passed_over_and_a_stream_of_them_is_a_broken_answer():
+    async def interim(peer: Peer, head: bytes, times: int) -> None:
+        await peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * times)
+        await peer.send(OK)
+
+    for times, kind in ((16, None), (17, httpx.RemoteProtocolError), (100_000, httpx.RemoteProtocolError)):
+        async with loopback(partial(interim, times=times)) as server, client() as c:
+            if kind is None:
+                assert [(await ask(c, server)).text for _ in range(2)] == ["{}", "{}"]
+            else:
+                with pytest.raises(kind):
+                    await ask(c, server)
 
 
 async def test_what_comes_unasked_on_an_idle_connection_is_nobodys_answer():
@@ -231,7 +247,7 @@ KEY: Any = type("Key", (), {"host": "vendor", "port": 443, "ssl": True})()
         (aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError(1, "x")), transport.TlsError),
         (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "x")), transport.TlsError),
         (aiohttp.ClientConnectorError(KEY, OSError(1, "x")), httpx.ConnectError),
-        (transport._NoTunnel("407"), httpx.ProxyError),
+        (NoTunnel("407"), httpx.ProxyError),
         (aiohttp.ConnectionTimeoutError(), httpx.ConnectTimeout),
         (aiohttp.InvalidURL("x"), httpx.UnsupportedProtocol),
         (aiohttp.SocketTimeoutError(), httpx.ReadTimeout),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from gateway import vendor_http
 from gateway.port import EmrError, MaybeDone, NotSent, Refused, Throttled
-from gateway.transport import AiohttpTransport, InProcessTransport
+from gateway.transport import AiohttpTransport, InProcessTransport, TooLarge
 from gateway.vendor_auth import Bearer
 from gateway.vendor_http import TOKEN_REQUEST, Door, Meter, VendorHttp, meter
 from tests.loopback import loopback
@@ -584,3 +584,11 @@ async def test_no_url_is_logged(caplog: pytest.LogCaptureFixture):
         await Door(transport).http(base_url=server.url).read("Patient", as_json, params={"name": "Signe Testdotter"})
     assert not [record for record in caplog.records if "Signe" in record.getMessage()]
     assert logging.getLogger("httpx").level == logging.WARNING
+
+
+@BOTH
+async def test_an_answer_that_is_too_large_is_not_asked_for_again(ask: Any):
+    vendor = Vendor(TooLarge("it is"))
+    with pytest.raises(MaybeDone, match="too large"):
+        await ask(http(vendor))
+    assert len(vendor.got) == 1
