@@ -12,6 +12,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -252,3 +254,14 @@ async def every_exchange(world: World) -> None:
         await at.cancelled(made)
     async for _, call, _ in writes(at):
         await call(world.emr)
+
+
+@contextmanager
+def judging(world: World, name: str) -> Iterator[World]:
+    """The same world, in which nothing may be otherwise than the document says, where that is here."""
+    if path_of(name) is None:
+        yield world
+        return
+    judged = Judged(world.transport, document(name))
+    yield replace(world, transport=judged)
+    assert not judged.mistakes, "\n".join(sorted(set(judged.mistakes)))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gateway.testing import World
+from tests.plugins import spec
 from tests.plugins.cliniko.conftest import Practice, said
+from tests.plugins.cliniko.test_by_document import NAME
 from tests.plugins.cliniko.test_contract import world_of
 from tests.plugins.over_http import App, PatchScenarios
 
 
 class TestClinikoOverHttp(PatchScenarios):
     @pytest.fixture
-    def world(self, practice: Practice) -> World:
-        return world_of(practice)
+    def world(self, practice: Practice) -> Iterator[World]:
+        with spec.judging(world_of(practice), NAME) as world:
+            yield world
 
     @pytest.fixture
     def settings(self, practice: Practice) -> dict[str, Any]:
