@@ -252,6 +252,12 @@ def _credentials(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _connect(asked: argparse.Namespace) -> int:
+    settings, _ = examine(os.environ, config=asked.config)
+    asyncio.run(app.connect(settings, asked.emr, asked.client, asked.port))
+    return 0
+
+
 # -- emrs -------------------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +311,7 @@ _ACTS: Mapping[str, Act] = {
     "backup": _backup,
     "credentials": _credentials,
     "audit": _audit,
+    "connect": _connect,
     "emrs": _emrs,
     "sandbox": embedded.serve_sandbox,
     "secret": _secret,

@@ -10,6 +10,7 @@ import httpx
 from pydantic import BaseModel
 
 from gateway.clients_file import AccountSettings
+from gateway.consent import Consent, Grant
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.editions import Edition
 from gateway.manners import Manners
@@ -19,7 +20,7 @@ from gateway.references import stored_in, with_stored
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
 from gateway.toml_files import ConfigError
-from gateway.validating import REFUSED, mistakes_without_stored, quotes, secrets_in, validated
+from gateway.validating import REFUSED, mistakes_without_stored, provisional, quotes, secrets_in, validated
 from gateway.vendor_flight import Flight
 from gateway.vendor_http import Door
 from gateway.way import DIRECT, Way
@@ -84,7 +85,7 @@ def open_accounts(
                 opened[client.id, account.key] = before
                 continue
             try:
-                if is_locked(account):
+                if is_locked(account, registry.vendor(account.plugin)):
                     _looked_at(account, registry)
                 else:
                     opened[client.id, account.key] = _opened(client.id, account, registry, route, known, heard)
@@ -100,9 +101,21 @@ def open_accounts(
     return opened
 
 
-def is_locked(account: AccountSettings) -> bool:
+def is_locked(account: AccountSettings, vendor: Vendor) -> bool:
     """Is something that it takes to open it in the gateway's own store, where only its client can unlock it?"""
-    return any(stored_in(account.values))
+    return any(stored_in(account.values)) or consent_of(account, vendor) is not None
+
+
+def consent_of(account: AccountSettings, vendor: Vendor) -> Consent | None:
+    """How its owner is asked to let the gateway in, if that is how one gets into it. Raises PluginError."""
+    settings = None if vendor.consent is None else provisional(account, vendor.settings)
+    if vendor.consent is None or settings is None:
+        return None
+    try:
+        return vendor.consent(settings)
+    # It is the plugin's own code, and may raise anything.
+    except Exception as error:  # noqa: BLE001
+        raise PluginError(f"plugin {account.plugin}: its consent raises {type(error).__name__}") from None
 
 
 def unlocked(
@@ -114,10 +127,11 @@ def unlocked(
     route: Route,
     known: MutableMapping[Hashable, Manners],
     heard: Heard = lambda _plugin, _flight: None,
+    grant: Grant | None = None,
 ) -> OpenAccount:
     """An account that was locked. Raises KeyError for a credential that it needs, ConfigError, PluginError."""
     whole = replace(account, values=with_stored(account.values, credentials))
-    return replace(_opened(client_id, whole, registry, route, known, heard), made_of=account, data_key=data_key)
+    return replace(_opened(client_id, whole, registry, route, known, heard, grant), made_of=account, data_key=data_key)
 
 
 def _looked_at(account: AccountSettings, registry: Registry) -> None:
@@ -135,6 +149,7 @@ def _opened(
     route: Route,
     known: MutableMapping[Hashable, Manners],
     heard: Heard,
+    grant: Grant | None = None,
 ) -> OpenAccount:
     vendor = registry.vendor(account.plugin)
     settings = validated(account, vendor.settings)
@@ -142,7 +157,8 @@ def _opened(
         raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
     name = f"EMR {account.key} of client {client_id}"
     door = Door(route(vendor, settings, account.way), name=name, heard=partial(heard, account.plugin))
-    emr = _emr(account, vendor, registry, settings, door)
+    told = Account(account.key, settings, door, account.notify, account.cancel_reason, grant)
+    emr = _emr(account, vendor, registry, told)
     slot_check = account.slot_check or emr.capabilities.slot_check
     emr.capabilities = replace(emr.capabilities, slot_check=slot_check, notify=account.notify)
     own = door.manners
@@ -168,11 +184,11 @@ def declare(accounts: Iterable[OpenAccount]) -> None:
         account.door.manners.pace.declare(account.emr.capabilities)
 
 
-def _emr(account: AccountSettings, vendor: Vendor, registry: Registry, settings: BaseModel, door: Door) -> Emr:
+def _emr(account: AccountSettings, vendor: Vendor, registry: Registry, told: Account) -> Emr:
     # Before it is opened, so that a plugin meets no code that it does not know.
     _none_of(_unknown_reason(account, vendor.capabilities), account)
     try:
-        emr = registry.open(Account(account.key, settings, door, account.notify, account.cancel_reason), account.plugin)
+        emr = registry.open(told, account.plugin)
     except BadAccount as error:
         said = REFUSED if quotes(str(error), account) else str(error)
         raise ConfigError(f"{account.place}: {said}") from None

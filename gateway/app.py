@@ -23,8 +23,10 @@ from gateway.answering import Answering
 from gateway.api import Principal
 from gateway.attention.attending import Attending
 from gateway.auth import Clients
+from gateway.connecting import Connecting
+from gateway.consent import TIMEOUT_S
 from gateway.credentials.store import Store
-from gateway.credentials.terminal import Terminal, notes
+from gateway.credentials.terminal import Terminal, notes, say
 from gateway.credentials.unlocking import Locked, Unlocking, locked_of
 from gateway.ending import Ending
 from gateway.key_ring import complete, key_at, succeed
@@ -40,10 +42,12 @@ from gateway.reloading import Read, Reloading
 from gateway.restoring import Accounts
 from gateway.retention import Retention
 from gateway.service import Authenticate, Service
+from gateway.serving import bound
 from gateway.settings import Settings
 from gateway.state_dir import claim
 from gateway.switching import Readiness, RunningAccounts, Switch
 from gateway.toml_files import ConfigError
+from gateway.validating import provisional
 
 
 def pin_time_zones() -> None:
@@ -185,6 +189,7 @@ async def opened(
         store = _store_of(settings, keys)
         stack.callback(store.close)
         unlocking = Unlocking(store, keys, accounts, Readiness(network, probing))
+        stack.push_async_callback(unlocking.drain, TIMEOUT_S)
         unlocking.become(_locked_of(settings))
         await unlocking.take_up(await ledger.unsettled())
         clients = [Clients(_secrets_of(settings), keys)]
@@ -248,6 +253,19 @@ def credentials_of(settings: Settings) -> Iterator[Terminal]:
     keys = keys_of(settings)
     with closing(_store_of(settings, keys)) as store:
         yield Terminal(settings, keys, store, _locked_of(settings))
+
+
+async def connect(settings: Settings, emr: str, client_id: str | None, port: int) -> None:
+    """Have the owner of an EMR account let the gateway in. Raises CantOpen, BadKey, PortTaken."""
+    with credentials_of(settings) as terminal, closing(bound("127.0.0.1", port)) as listening:
+        one, secret = terminal.connectable(emr, client_id)
+        consent, network = terminal.consent(one, secret), Network(settings.state_dir)
+        told = provisional(one.settings, one.vendor.settings)
+        assert told is not None  # else it would be no account that is to be connected
+        transport = network.route(one.vendor, told, one.settings.way)
+        async with network.open():
+            connecting = Connecting(consent, transport.handle_async_request, say)
+            terminal.connected(one, secret, await connecting.refresh_token(listening))
 
 
 def notes_on(settings: Settings) -> list[str]:

@@ -51,6 +51,11 @@ def parser(acts: Mapping[str, Act], version: str) -> argparse.ArgumentParser:
     )
     backup.add_argument("target", type=Path, help="a directory that is not there yet")
     backup.set_defaults(run=acts["backup"])
+    connect = commands.add_parser("connect", parents=[config], help="have an EMR account's owner let the gateway in")
+    connect.add_argument("emr", help="the key of the EMR account")
+    connect.add_argument("--client", help="whose it is, where several clients have one of that key")
+    connect.add_argument("--port", type=int, default=0, help="of 127.0.0.1, where the EMR wants to know it (else any)")
+    connect.set_defaults(run=acts["connect"])
     emrs = commands.add_parser("emrs", help="list the installed plugins and what they can do")
     emrs.add_argument(
         "--table",

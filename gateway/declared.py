@@ -66,6 +66,8 @@ def _shape(plugin: str, vendor: Any) -> Iterator[str]:
         yield f"its capabilities are {_kind(vendor.capabilities)}, they must be Capabilities"
     if vendor.embedded is not None and not callable(vendor.embedded):
         yield "its embedded must be a function that makes an ASGI app, or None"
+    if vendor.consent is not None and not callable(vendor.consent):
+        yield "its consent must be a function of its settings, or None"
     yield from _shape_of_editions(vendor.editions)
 
 

@@ -1,5 +1,6 @@
 """The one import that a plugin needs. What stands here is promised to third parties; nothing else of `gateway` is."""
 
+from gateway.consent import AuthorizationCode, Consent
 from gateway.domain.availability import bookable
 from gateway.domain.capabilities import Capabilities, Support
 from gateway.domain.editions import Edition
@@ -35,6 +36,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "Appointment",
+    "AuthorizationCode",
     "BadAccount",
     "BaseUrl",
     "Basic",
@@ -44,6 +46,7 @@ __all__ = [
     "Change",
     "ClientCredentials",
     "Confirm",
+    "Consent",
     "Create",
     "CutShort",
     "Discard",

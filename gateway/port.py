@@ -21,6 +21,7 @@ from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
 
 if TYPE_CHECKING:
+    from gateway.consent import Consent, Grant
     from gateway.vendor_http import Door
 
 PLUGIN_API = 1
@@ -224,6 +225,9 @@ class Account:
     cancel_reason: str | None = None
     """The code that its cancellations bear, one of the capability `cancel_reasons`; `None`: the plugin's own."""
 
+    grant: Grant | None = None
+    """What its owner has granted; there if the vendor's `consent` asks for it."""
+
     def tells(self, step: Change | Create | Cancel | Confirm | Discard) -> bool | None:
         """What goes along with a write where the EMR has a switch (capability `notifies`): may it message the patient
         about this? `None`: say nothing."""
@@ -247,6 +251,8 @@ class Vendor:
     api: int = PLUGIN_API
     embedded: Callable[[Path], Any] | None = None
     """An ASGI app that *is* the EMR, given the state directory: reached in-process, for demonstrations."""
+    consent: Callable[[Any], Consent | None] | None = None
+    """From an account's validated settings: how its owner is asked to let the gateway in; `None`: there is no need."""
 
     @property
     def comes_in(self) -> tuple[Edition, ...]:

@@ -21,6 +21,8 @@ ENTRY_POINTS = "emr_gateway.references.v1"
 """The entry-point group; the version is that of what is called."""
 HINT = "env:NAME or file:PATH"
 STORE = "store"
+GRANT = "grant"
+"""What the store calls what `connect` brings."""
 _OWN = ("env", "file", STORE)
 _NEVER = frozenset({"http", "https", "urn", "hmac", "argon2", "plain"})
 """What begins many a text that is no reference."""
@@ -140,6 +142,8 @@ def _from_file(name: str, directory: Path) -> str:
 def _from_store(name: str) -> Stored:
     if not KEY.fullmatch(name):
         raise LookupError("should be store:NAME, with a name of a-z, 0-9, - and _")
+    if name == GRANT:
+        raise LookupError(f"can't be called {GRANT}, which is what `connect` stores; call it something else")
     return Stored(name)
 
 

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from gateway import probing
 from gateway.accounts import Heard, Key, OpenAccount, declare, open_accounts, plugins_of, unlocked
 from gateway.clients_file import AccountSettings
+from gateway.consent import Grant
 from gateway.manners import Manners
 from gateway.network import Network
 from gateway.port import Refused
@@ -47,12 +48,17 @@ class RunningAccounts(Mapping[Key, OpenAccount]):
         declare(new)
 
     def unlock(
-        self, client_id: str, account: AccountSettings, credentials: Mapping[str, str], data_key: bytes
+        self,
+        client_id: str,
+        account: AccountSettings,
+        credentials: Mapping[str, str],
+        data_key: bytes,
+        grant: Grant | None = None,
     ) -> OpenAccount:
         """Open an account that was locked, and have it from now on. Raises what `unlocked` does."""
         registry = Registry.load({account.plugin})
         route, known = self._network.route, self._manners
-        opened = unlocked(client_id, account, credentials, data_key, registry, route, known, self._heard)
+        opened = unlocked(client_id, account, credentials, data_key, registry, route, known, self._heard, grant)
         self._open = {**self._open, (client_id, account.key): opened}
         declare([opened])
         return opened

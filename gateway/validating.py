@@ -49,6 +49,15 @@ def mistakes_without_stored(account: AccountSettings, model: type[BaseModel]) ->
     return found + [_mistake(account, detail, model) for detail in known]
 
 
+def provisional(account: AccountSettings, model: type[BaseModel]) -> BaseModel | None:
+    """The plugin's settings with something in the places of stored credentials; `None`: they can't be made so."""
+    stand_ins = {str(name): secrets.token_urlsafe(32) for name in stored_in(account.values)}
+    try:
+        return _tried(account, model, with_stored(account.values, stand_ins))[0]
+    except ConfigError:
+        return None
+
+
 def _tried(
     account: AccountSettings, model: type[BaseModel], values: Mapping[str, Any]
 ) -> tuple[BaseModel | None, list[ErrorDetails]]:

@@ -133,6 +133,10 @@ class Door:
         self._clients.append(client)
         return VendorHttp(client, self, problem, timeout_s)
 
+    async def beside(self, request: httpx.Request) -> httpx.Response:
+        """Sends what is no call to the EMR, such as a request for a token, by the same way. Raises httpx's errors."""
+        return await self._transport.handle_async_request(request)
+
     async def _once_more(self) -> None:
         await self.manners.pace.once_more()
 

@@ -206,6 +206,7 @@ def test_a_hook_that_asks_for_more_than_there_is_is_refused(plugin):
         ("capabilities=CAN", "capabilities=None", "plugin acme: its capabilities are nothing, they must be Capabil"),
         ("name='Acme'", "name=''", "plugin acme: its name must be a text"),
         ("capabilities=CAN", "capabilities=CAN, embedded=1", "plugin acme: its embedded must be a function"),
+        ("capabilities=CAN", "capabilities=CAN, consent=1", "plugin acme: its consent must be a function"),
     ],
 )
 def test_an_introduction_is_checked(plugin, old, new, sentence):

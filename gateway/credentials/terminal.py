@@ -9,18 +9,22 @@ import argparse
 import getpass
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
 
 from gateway import clock
-from gateway.accounts import unlocked
+from gateway.accounts import consent_of, unlocked
 from gateway.auth import lets_in
 from gateway.clients_file import ClientSettings
+from gateway.consent import Consent
 from gateway.credentials import CantOpen, sealing
+from gateway.credentials.grants import Granted, Refresher
 from gateway.credentials.store import Account, Listed, Store
-from gateway.credentials.unlocking import Locked, is_chosen
+from gateway.credentials.unlocking import Locked, is_chosen, put
 from gateway.keys import Keys
+from gateway.references import GRANT, with_stored
 from gateway.registry import Registry
 from gateway.settings import Settings
 
@@ -66,7 +70,7 @@ class Terminal:
 
     def listed(self) -> None:
         for found in self._store.listed():
-            _say(_line(found))
+            say(_line(found))
 
     def put(self, at: Account, name: str, *, anew: bool) -> None:
         one = self._one(at, name)
@@ -76,18 +80,16 @@ class Terminal:
         data_key = None if anew else self._data_key(at, secret)
         kept = {} if data_key is None else self._store.credentials(at, data_key)
         self._try(one, {**kept, name: value})
-        if data_key is None:
-            data_key = sealing.new_data_key()
-            self._store.begin(at, data_key, secret, chosen=is_chosen(self._keys, at.client, secret, one.kept))
-        self._store.put(at, data_key, name, value)
-        missing = sorted({*one.names} - {*kept, name})
-        _say(f"Stored. It is used from the client's next call on.{_still(missing)}")
+        self._store.put(at, self._data_key_or_new(one, secret, anew=anew), name, value)
+        say("Stored. It is used from the client's next call on.")
+        for missing in sorted({*one.names} - {*kept, name}):
+            say(f"{missing} is not stored yet; {put(at, missing)}")
 
     def erase(self, at: Account, name: str | None) -> None:
         count = self._store.erase(at, name)
         if not count:
             raise CantOpen("There is no such credential.")
-        _say(f"{count} erased. What is under way ends with what it has; the EMR itself still takes them.")
+        say(f"{count} erased. What is under way ends with what it has; the EMR itself still takes them.")
 
     def reseal(self, client_id: str, *, only: bool) -> None:
         """For all of the client's accounts that the first secret opens."""
@@ -101,7 +103,7 @@ class Terminal:
                 self._store.renew(at, data_key, new, chosen=chosen)
             elif self._store.data_key(at, new) is None:
                 self._store.open_to(at, data_key, new, chosen=chosen)
-        _say(f"{len(opened)} EMR accounts open with it{' alone' if only else ''}.")
+        say(f"{len(opened)} EMR accounts open with it{' alone' if only else ''}.")
 
     def _opened(self, client_id: str, secret: str) -> dict[Account, bytes]:
         """The data keys of all that the store has of a client."""
@@ -113,11 +115,11 @@ class Terminal:
 
     def _one(self, at: Account, name: str) -> Locked:
         one = self._locked.get(at)
-        if one is None or name not in one.names:
-            wanted = ", ".join(one.names) if one is not None else "none"
+        wanted = "" if one is None else ", ".join(wanted for wanted in one.names if wanted != GRANT)
+        if one is None or name not in one.names or name == GRANT:
             raise CantOpen(
                 f"The clients file refers to no store:{name} in EMR {at.emr} of client {at.client} "
-                f"(it refers to: {wanted})."
+                f"(it refers to: {wanted or 'none'})."
             )
         return one
 
@@ -131,6 +133,13 @@ class Terminal:
         """What is sealed for something that is no secret of the client's would never be opened."""
         if not lets_in(self._keys, client.id, secret, client.secrets, clock.now()):
             raise CantOpen("This is no secret of that client's.")
+
+    def _data_key_or_new(self, one: Locked, secret: str, *, anew: bool = False) -> bytes:
+        data_key = None if anew else self._data_key(one.at, secret)
+        if data_key is None:
+            data_key = sealing.new_data_key()
+            self._store.begin(one.at, data_key, secret, chosen=is_chosen(self._keys, one.at.client, secret, one.kept))
+        return data_key
 
     def _data_key(self, at: Account, secret: str) -> bytes | None:
         """`None`: nothing is there."""
@@ -147,7 +156,42 @@ class Terminal:
         if {*one.names} <= {*credentials}:
             registry = Registry.load({one.settings.plugin})
             nowhere = lambda _vendor, _settings, _way: httpx.AsyncBaseTransport()  # noqa: E731
-            unlocked(one.at.client, one.settings, credentials, b"", registry, nowhere, {})
+            grant = Refresher(self._store, one.at, b"")
+            unlocked(one.at.client, one.settings, credentials, b"", registry, nowhere, {}, grant=grant)
+
+    def connectable(self, emr: str, client_id: str | None) -> tuple[Locked, str]:
+        """The account that is to be connected, and its client's secret."""
+        found = [one for one in self._locked.values() if one.at.emr == emr and client_id in (None, one.at.client)]
+        found = [one for one in found if one.consent is not None]
+        if len(found) != 1:
+            several = ", ".join(one.at.client for one in found)
+            raise CantOpen(
+                f"Several clients have an EMR {emr}: say with --client which of them ({several})."
+                if found
+                else f"The clients file has no EMR {emr} that is to be connected."
+            )
+        (told,) = _asked(f"Secret of client {found[0].at.client}")
+        secret = as_sent(told)
+        self._prove(self._client(found[0].at.client), secret)
+        return found[0], secret
+
+    def consent(self, one: Locked, secret: str) -> Consent:
+        """As its owner is asked for it, by what is stored already."""
+        data_key = self._data_key(one.at, secret)
+        kept = {} if data_key is None else self._store.credentials(one.at, data_key)
+        if missing := sorted({*one.names} - {*kept, GRANT}):
+            raise CantOpen(f"First, {'; '.join(put(one.at, name) for name in missing)}.")
+        whole = replace(one.settings, values=with_stored(one.settings.values, kept))
+        found = consent_of(whole, one.vendor)
+        if found is None:
+            raise CantOpen("With what is stored, there is nothing to connect.")
+        return found
+
+    def connected(self, one: Locked, secret: str, refresh_token: str) -> None:
+        """From now on the account is used by this grant."""
+        data_key = self._data_key_or_new(one, secret)
+        self._store.put(one.at, data_key, GRANT, Granted(refresh_token).dump())
+        say("Connected. It is used from the client's next call on.")
 
 
 def notes(store: Store, locked: Sequence[Locked]) -> list[str]:
@@ -159,7 +203,7 @@ def notes(store: Store, locked: Sequence[Locked]) -> list[str]:
 def _note(one: Locked, name: str, found: Listed | None) -> str:
     place = f"{one.settings.place}: store:{name}"
     if found is None:
-        return f"{place} is not stored yet; python -m gateway credentials put {one.at.client} {one.at.emr} {name}"
+        return f"{place} is not stored yet; {put(one.at, name)}"
     if found.lost:
         return f"{place} was sealed with another gateway key than the present one; if that is lost, put it --anew"
     return f"{place} is stored, and opens with the client's secret alone: it was not tried"
@@ -171,19 +215,15 @@ def _line(found: Listed) -> str:
     return f"{found.account.client} {found.account.emr} {found.name}: since {at:%Y-%m-%dT%H:%M:%SZ}, {how}"
 
 
-def _still(missing: Sequence[str]) -> str:
-    return f" The account still needs: {', '.join(missing)}." if missing else ""
-
-
-def _asked(first: str, second: str) -> tuple[str, str]:
+def _asked(*prompts: str) -> tuple[str, ...]:
+    """Secrets; from standard input each is a line, and the last one is all that is left."""
     if sys.stdin.isatty():
-        told = getpass.getpass(f"{first}: "), getpass.getpass(f"{second}: ")
+        told = [getpass.getpass(f"{prompt}: ") for prompt in prompts]
     else:
-        head, _, rest = sys.stdin.read().partition("\n")
-        told = head.rstrip("\r"), rest.rstrip("\r\n")
-    if not all(told):
-        raise CantOpen("Two secrets are wanted: the first in a line of its own, and then the second.")
-    return told
+        told = [line.strip("\r\n") for line in sys.stdin.read().split("\n", len(prompts) - 1)]
+    if len(told) < len(prompts) or not all(told):
+        raise CantOpen(f"Wanted are, a line each: {', '.join(prompts)}.")
+    return tuple(told)
 
 
 def as_sent(secret: str) -> str:
@@ -191,5 +231,6 @@ def as_sent(secret: str) -> str:
     return secret.encode().decode("latin-1")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()  # somebody may have to do something before the next line comes

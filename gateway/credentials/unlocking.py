@@ -13,17 +13,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.accounts import Key, OpenAccount, is_locked
+from gateway.accounts import Key, OpenAccount, consent_of, is_locked
 from gateway.api import AccountInfo
 from gateway.auth import client_hash
 from gateway.clients_file import AccountSettings
+from gateway.consent import Consent, Grant
 from gateway.credentials import CantOpen, Nothing
+from gateway.credentials.grants import Refresher
 from gateway.credentials.store import Account, Store
 from gateway.kept import taken_apart
 from gateway.keys import Keys
 from gateway.ledger import CommandRow
 from gateway.port import Vendor
-from gateway.references import stored_in
+from gateway.references import GRANT, stored_in
 from gateway.registry import PluginError, Registry
 from gateway.settings import Settings
 from gateway.toml_files import ConfigError
@@ -40,6 +42,7 @@ class Locked:
     vendor: Vendor
     kept: tuple[str, ...] = field(repr=False)
     """The client's secrets as they stand in the clients file."""
+    consent: Consent | None = field(default=None, repr=False)
 
     @property
     def key(self) -> Key:
@@ -61,7 +64,8 @@ class Locked:
     @property
     def names(self) -> Sequence[str]:
         """The credentials that it needs."""
-        return [str(name) for name in dict.fromkeys(stored_in(self.settings.values))]
+        granted = () if self.consent is None else (GRANT,)
+        return [*dict.fromkeys(map(str, stored_in(self.settings.values))), *granted]
 
 
 class Open(Protocol):
@@ -70,7 +74,12 @@ class Open(Protocol):
     def __contains__(self, key: object, /) -> bool: ...
 
     def unlock(
-        self, client_id: str, account: AccountSettings, credentials: Mapping[str, str], data_key: bytes
+        self,
+        client_id: str,
+        account: AccountSettings,
+        credentials: Mapping[str, str],
+        data_key: bytes,
+        grant: Grant | None = None,
     ) -> OpenAccount: ...
 
     def lock(self, key: Key) -> None: ...
@@ -109,6 +118,7 @@ class Unlocking:
         self._why: dict[Key, str] = {}
         self._seen: dict[tuple[str, str], object] = {}
         """By client and secret (its hash): the version of the store in which all that it opens was opened."""
+        self._refreshers: dict[Key, Refresher] = {}
         self._opening: set[asyncio.Task[None]] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -174,9 +184,10 @@ class Unlocking:
         known = self._known.get(one.key)
         try:
             credentials = await asyncio.to_thread(self._store.credentials, one.at, data_key)
+            grant = self._granted(one, data_key, credentials)
             if known is not None and (known.data_key, known.credentials) == (data_key, credentials):
                 return
-            opened = self._accounts.unlock(one.at.client, one.settings, credentials, data_key)
+            opened = self._accounts.unlock(one.at.client, one.settings, credentials, data_key, grant)
         except KeyError as error:
             self._lock(one, (f"Its credential {error.args[0]} is not in the store; {put(one.at, error.args[0])}.",))
         except (ConfigError, PluginError) as error:
@@ -188,12 +199,28 @@ class Unlocking:
             self._why.pop(one.key, None)
             await self._ready.ready(opened, known.account if known is not None else None)
 
+    def _granted(self, one: Locked, data_key: bytes, credentials: dict[str, str]) -> Grant | None:
+        """What is granted changes with each refresh, and is left out of what makes the account another one."""
+        if one.consent is None:
+            return None
+        del credentials[GRANT]
+        refresher = self._refreshers.get(one.key)
+        if refresher is None:
+            refresher = self._refreshers[one.key] = Refresher(self._store, one.at, data_key)
+        refresher.data_key = data_key
+        return refresher
+
+    async def drain(self, seconds: float) -> None:
+        """Let refreshes that are under way end: what they are answered is good for once."""
+        await asyncio.gather(*(refresher.drain(seconds) for refresher in self._refreshers.values()))
+
     def _data_key(self, one: Locked, secret: str) -> bytes:
-        found, known = self._store.data_key(one.at, secret), self._known.get(one.key)
+        known = self._known.get(one.key)
+        found = self._store.data_key(one.at, secret)
         if found is not None:
             return found
         if not self._store.has(one.at):
-            raise Nothing(f"The store has nothing for it; {put(one.at, 'NAME')}.")
+            raise Nothing(f"The store has nothing for it; {put(one.at, *one.names[:1])}.")
         if known is None or not self._is_present(one.at, known.data_key):
             raise CantOpen(
                 "It was sealed for another secret of this client. Call once with that one, or seal it for this one: "
@@ -213,6 +240,7 @@ class Unlocking:
 
     def _lock(self, one: Locked, why: Sequence[str]) -> None:
         self._known.pop(one.key, None)
+        self._refreshers.pop(one.key, None)
         self._accounts.lock(one.key)
         self._say(one, why)
 
@@ -232,13 +260,16 @@ def locked_of(settings: Settings, registry: Registry) -> list[Locked]:
             settings=account,
             vendor=registry.vendors[account.plugin],
             kept=client.secrets,
+            consent=consent_of(account, registry.vendors[account.plugin]),
         )
         for client in settings.clients
         for account in client.emrs
-        if is_locked(account) and account.plugin in registry.vendors
+        if account.plugin in registry.vendors and is_locked(account, registry.vendors[account.plugin])
     ]
 
 
 def put(at: Account, name: str) -> str:
     """What there is to be done, in words."""
+    if name == GRANT:
+        return f"let its owner grant it: python -m gateway connect {at.emr} --client {at.client}"
     return f"put it there: python -m gateway credentials put {at.client} {at.emr} {name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.plugin import Account, BadAccount, Emr, Vendor, hookimpl
-from plugins.fhir.credentials import credentials
+from plugins.fhir.credentials import consent, credentials
 from plugins.fhir.declared import FULL
 from plugins.fhir.editions import EDITIONS
 from plugins.fhir.emr import FhirEmr
@@ -23,6 +23,7 @@ def emr_vendor() -> Vendor:
         emr=FhirEmr,
         capabilities=FULL,
         editions=EDITIONS,
+        consent=consent,
     )
 
 
@@ -34,7 +35,7 @@ def emr_open(account: Account) -> Emr:
         raise BadAccount("settings.cancel_reason_system needs a code of it, as the account's cancel_reason")
     http = account.door.http(
         base_url=settings.base_url,
-        auth=credentials(settings),
+        auth=credentials(settings, account),
         headers={"Accept": "application/fhir+json"},
         problem=problem,
     )

@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import httpx
 
-from gateway.plugin import Basic, Bearer, ClientCredentials, SmartBackend
+from gateway.plugin import (
+    Account,
+    AuthorizationCode,
+    BadAccount,
+    Basic,
+    Bearer,
+    ClientCredentials,
+    Consent,
+    SmartBackend,
+)
 from plugins.fhir.settings import Settings
 
 
-def credentials(settings: Settings) -> httpx.Auth | None:
+def consent(settings: Settings) -> Consent | None:
+    """SMART App Launch, standalone: somebody lets the gateway in, with their own rights."""
+    if settings.auth != "authorization_code":
+        return None
+    assert settings.authorize_url is not None
+    assert settings.token_url is not None
+    assert settings.client_id is not None
+    return Consent(
+        authorize_url=settings.authorize_url,
+        token_url=settings.token_url,
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        style=settings.client_auth,
+        scope=settings.scope or "",
+        parameters={"aud": settings.base_url},
+    )
+
+
+def credentials(settings: Settings, account: Account) -> httpx.Auth | None:
     """`None` where the server asks for nothing. What a kind needs is there: the settings have seen to it."""
+    asked = consent(settings)
+    if asked is not None:
+        if account.grant is None:
+            raise BadAccount("settings.auth = authorization_code needs the gateway's own store")
+        return AuthorizationCode(asked, account.grant, account.door.beside)
     match settings:
         case Settings(auth="basic", user=str(user), password=password) if password is not None:
             return Basic(user, password)

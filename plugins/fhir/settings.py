@@ -22,6 +22,7 @@ NEEDED = {
     "bearer": ("token",),
     "client_credentials": ("token_url", "client_id", "client_secret"),
     "smart_backend": ("client_id", "private_key", "scope"),
+    "authorization_code": ("authorize_url", "token_url", "client_id", "scope"),
 }
 """What each kind of credentials can't do without."""
 
@@ -36,7 +37,7 @@ class Settings(BaseModel):
     base_url: BaseUrl
     dialect: Literal["standard", "millennium", "canvas", "medplum"] = "standard"
     """Whose FHIR it is, where that differs from the standard's."""
-    auth: Literal["none", "basic", "bearer", "client_credentials", "smart_backend"] = "none"
+    auth: Literal["none", "basic", "bearer", "client_credentials", "smart_backend", "authorization_code"] = "none"
     user: str | None = None
     password: SecretStr | None = None
     token: SecretStr | None = None
@@ -50,6 +51,8 @@ class Settings(BaseModel):
     """The key's `kid` in the key set that was registered with the server."""
     token_url: Url | None = None
     """The token endpoint; SMART's is discovered if it is left out."""
+    authorize_url: Url | None = None
+    """Where somebody lets the gateway in."""
     scope: str | None = None
     zone: Zone = ZoneInfo("UTC")
     """IANA zone of the care units: times are answered with its offset."""

@@ -23,6 +23,7 @@ BASE = {"base_url": "https://fhir.example.org/r4"}
         {"auth": "bearer"},
         {"auth": "client_credentials", "client_id": "c", "client_secret": "s"},
         {"auth": "smart_backend", "client_id": "c", "scope": "system/*.rs"},
+        {"auth": "authorization_code", "client_id": "c", "scope": "s", "token_url": "https://a.example/token"},
         {"auth": "smart_backend", "client_id": "c", "scope": "system/*.rs", "private_key": "no key"},
         {"resources": []},
         {"resources": ["Patient"]},
