@@ -21,6 +21,9 @@ private_key = "store:pem"
 """
 
 
+PUT = "put it there: python -m gateway credentials put app north key"
+
+
 def told(capsys: pytest.CaptureFixture[str]) -> str:
     out, err = capsys.readouterr()
     assert not any(secret in out + err for secret in (API_KEY, NEW, OLD))
@@ -40,7 +43,7 @@ def test_what_is_stored_is_listed_by_name(desk, capsys):
     ("arguments", "typed", "sentence"),
     [
         (("put", "app", "north", "key"), f"{NEW}\n{API_KEY}", "This is no secret of that client's."),
-        (("put", "app", "north", "key"), f"{OLD}\n", "Two secrets are wanted"),
+        (("put", "app", "north", "key"), f"{OLD}\n", "Wanted are, a line each: Secret of client app, Credential key."),
         (("put", "app", "north", "other"), f"{OLD}\n{API_KEY}", "refers to no store:other in EMR north of client app"),
         (("put", "app", "west", "key"), f"{OLD}\n{API_KEY}", "refers to no store:key in EMR west of client app"),
         (("put", "who", "north", "key"), f"{OLD}\n{API_KEY}", "refers to no store:key in EMR north of client who"),
@@ -83,7 +86,7 @@ def test_check_says_of_each_stored_credential_how_it_stands(desk, capsys):
     right = "The configuration is right: 1 clients, 1 EMR accounts.\n"
     (desk.state / "gateway.key").rename(desk.folder / "kept")
     check(desk)
-    assert told(capsys) == f"{right}{place} is not stored yet; python -m gateway credentials put app north key\n"
+    assert told(capsys) == f"{right}{place} is not stored yet; {PUT}\n"
     (desk.folder / "kept").rename(desk.state / "gateway.key")
     desk.put()
     told(capsys)

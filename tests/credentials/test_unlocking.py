@@ -57,7 +57,7 @@ async def test_without_a_credential_the_emr_is_unavailable_and_the_others_are_se
         assert (await read(http, emr="west")).status_code == 404
         assert await listed(http) == {"north": "unreachable", "south": "reachable"}
         told = [record.message for record in caplog.records if record.name == "gateway.credentials"]
-        put = "put it there: python -m gateway credentials put app north NAME."
+        put = "put it there: python -m gateway credentials put app north key."
         assert told == [f"EMR north of client app can't be opened: The store has nothing for it; {put}"]
 
 
