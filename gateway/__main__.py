@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import os
 import platform
 import secrets
@@ -42,6 +41,7 @@ from gateway.settings import Settings, examine, load_without_clients, present_se
 from gateway.state_dir import StateDirBusy, StateDirUnusable
 from gateway.support_table import TABLES
 from gateway.toml_files import ConfigError
+from gateway.typed import chosen
 
 _SAID = (
     ConfigError,
@@ -59,7 +59,6 @@ _SAID = (
     serving.PortTaken,
 )
 """What is the operator's to mend: its text is shown, without a traceback."""
-_SHORTEST_CHOSEN = 12
 _LAST_ANSWERS_S = 2.0
 """How long what has been answered may take to be sent, once everything is at an end or handed over."""
 
@@ -275,7 +274,7 @@ def _emrs(asked: argparse.Namespace) -> int:
 
 def _secret(asked: argparse.Namespace) -> int:
     if asked.argon2:
-        return _told(asked, f"argon2:{PasswordHasher().hash(_chosen())}")
+        return _told(asked, f"argon2:{PasswordHasher().hash(chosen())}")
     settings = load_without_clients(os.environ, config=asked.config)
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = secrets.token_urlsafe(32)
@@ -294,13 +293,6 @@ def _told(asked: argparse.Namespace, new: str) -> int:
         print("# the present one stays good until the instant behind it; take it out afterwards")
         print(f"secret = [{', '.join(kept)}]")
     return 0
-
-
-def _chosen() -> str:
-    chosen = getpass.getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    if len(chosen) < _SHORTEST_CHOSEN:
-        raise ConfigError(f"a secret that a person chooses should have {_SHORTEST_CHOSEN} characters or more")
-    return chosen
 
 
 _ACTS: Mapping[str, Act] = {

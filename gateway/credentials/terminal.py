@@ -6,7 +6,6 @@ Secrets are asked for at a terminal, or read from standard input: the client's s
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from gateway.keys import Keys
 from gateway.references import GRANT, with_stored
 from gateway.registry import Registry
 from gateway.settings import Settings
+from gateway.typed import as_sent, asked_for
 
 
 def add_commands(parser: argparse.ArgumentParser, config: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ class Terminal:
 
     def put(self, at: Account, name: str, *, anew: bool) -> None:
         one = self._one(at, name)
-        told, value = _asked(f"Secret of client {at.client}", f"Credential {name}")
+        told, value = asked_for(f"Secret of client {at.client}", f"Credential {name}")
         secret = as_sent(told)
         self._prove(self._client(at.client), secret)
         data_key = None if anew else self._data_key(at, secret)
@@ -94,7 +94,7 @@ class Terminal:
     def reseal(self, client_id: str, *, only: bool) -> None:
         """For all of the client's accounts that the first secret opens."""
         client = self._client(client_id)
-        old, new = map(as_sent, _asked("A secret that opens them", "The secret that shall open them"))
+        old, new = map(as_sent, asked_for("A secret that opens them", "The secret that shall open them"))
         self._prove(client, new)
         chosen = is_chosen(self._keys, client_id, new, client.secrets)
         opened = self._opened(client_id, old)
@@ -170,7 +170,7 @@ class Terminal:
                 if found
                 else f"The clients file has no EMR {emr} that is to be connected."
             )
-        (told,) = _asked(f"Secret of client {found[0].at.client}")
+        (told,) = asked_for(f"Secret of client {found[0].at.client}")
         secret = as_sent(told)
         self._prove(self._client(found[0].at.client), secret)
         return found[0], secret
@@ -213,22 +213,6 @@ def _line(found: Listed) -> str:
     at = datetime.fromtimestamp(found.written_at / 1_000_000, UTC)
     how = "LOST: sealed with another gateway key" if found.lost else f"opened by {found.secrets} secret(s)"
     return f"{found.account.client} {found.account.emr} {found.name}: since {at:%Y-%m-%dT%H:%M:%SZ}, {how}"
-
-
-def _asked(*prompts: str) -> tuple[str, ...]:
-    """Secrets; from standard input each is a line, and the last one is all that is left."""
-    if sys.stdin.isatty():
-        told = [getpass.getpass(f"{prompt}: ") for prompt in prompts]
-    else:
-        told = [line.strip("\r\n") for line in sys.stdin.read().split("\n", len(prompts) - 1)]
-    if len(told) < len(prompts) or not all(told):
-        raise CantOpen(f"Wanted are, a line each: {', '.join(prompts)}.")
-    return tuple(told)
-
-
-def as_sent(secret: str) -> str:
-    """A client's secret as it reaches the gateway in a header: its bytes, read as Latin-1."""
-    return secret.encode().decode("latin-1")
 
 
 def say(line: str) -> None:
