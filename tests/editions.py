@@ -28,6 +28,13 @@ SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "api_key": "open-sesame-eu1",
         "contact": "test@example.org",
     },
+    ("athenahealth", "standard"): {
+        **SERVER,
+        "practice_id": "195900",
+        "client_id": "gateway",
+        "client_secret": "open-sesame",
+        "confirmed_id": "1",
+    },
     ("gnuhealth", "standard"): {**SERVER, "database": "his", "username": "gateway", "password": "open-sesame"},
     **{("sandbox", name): {"clinic": "clinic", "api_key": "clinic-key", "personality": name} for name in ALL},
 }
