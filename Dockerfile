@@ -1,8 +1,10 @@
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /venv
-COPY requirements.lock requirements-build.lock ./
-RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+# requirements-otel.lock: with what traces need.
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-otel.lock requirements-build.lock ./
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r $LOCK
 RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway gateway

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from gateway import __version__, app, clock, demo, embedded, logs, serving
+from gateway import __version__, app, clock, demo, embedded, logs, serving, tracing
 from gateway.arguments import Act, parser
 from gateway.attention import control, status, terminal
 from gateway.attention.attending import CantBe
@@ -118,8 +118,11 @@ async def _serving(
     hands_on: bool,
 ) -> None:
     """The gateway on one socket, and `/metrics` on another if there is one."""
-    metrics = app.metrics_registry()
-    async with app.opened(settings, metrics, read=read) as service:
+    metrics, traced = app.metrics_registry(), settings.tracing
+    async with (
+        tracing.sent_to(traced.endpoint, traced.share),
+        app.opened(settings, metrics, read=read) as service,
+    ):
         if service.reloading is not None:
             stop.hung_up = service.reloading.hurry
         await service.start()

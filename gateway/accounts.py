@@ -9,6 +9,7 @@ from functools import partial
 import httpx
 from pydantic import BaseModel
 
+from gateway import tracing
 from gateway.clients_file import AccountSettings
 from gateway.consent import Consent, Grant
 from gateway.domain.capabilities import Capabilities
@@ -156,7 +157,8 @@ def _opened(
     if account.way != DIRECT and lives_here(vendor, settings):
         raise ConfigError(f"{account.place}: its EMR lives in the gateway itself; leave out tls and proxy")
     name = f"EMR {account.key} of client {client_id}"
-    door = Door(route(vendor, settings, account.way), name=name, heard=partial(heard, account.plugin))
+    way = tracing.around(route(vendor, settings, account.way), account.plugin, passed_on=account.traceparent)
+    door = Door(way, name=name, heard=partial(heard, account.plugin))
     told = Account(account.key, settings, door, account.notify, account.cancel_reason, grant)
     emr = _emr(account, vendor, registry, told)
     slot_check = account.slot_check or emr.capabilities.slot_check

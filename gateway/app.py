@@ -16,7 +16,7 @@ import httpx
 from prometheus_client import CollectorRegistry, GCCollector, Info, ProcessCollector, disable_created_metrics
 from starlette.applications import Starlette
 
-from gateway import __version__, routes
+from gateway import __version__, routes, tracing
 from gateway.accounts import OpenAccount, Route, open_accounts, plugins_of
 from gateway.admission import Admission
 from gateway.answering import Answering
@@ -72,6 +72,10 @@ def keys_of(settings: Settings, *, create: bool = True) -> Keys:
 def mistakes_in(settings: Settings) -> list[str]:
     """What only the plugins and the key can say about the settings; nothing is sent or written."""
     found: list[str] = []
+    if settings.tracing.endpoint and not tracing.is_installed():
+        found.append(
+            "tracing.endpoint wants packages that are not installed: see requirements-otel.lock, or leave it out"
+        )
     try:
         if settings.key:
             Keys.load(settings.key)

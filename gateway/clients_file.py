@@ -62,6 +62,7 @@ class _EmrRow(_Row):
     slot_check: SlotCheck | None = None
     notify: StrictBool | None = None
     cancel_reason: Annotated[str, Field(pattern=r"^\S+(\s\S+)*$")] | None = None
+    traceparent: StrictBool = False
     tls: _TlsRow | None = None
     proxy: str | None = Field(default=None, repr=False)
     settings: dict[str, Any] = {}
@@ -87,6 +88,8 @@ class AccountSettings:
     """Where it is written, for sentences about it."""
     notify: bool | None = None
     cancel_reason: str | None = None
+    traceparent: bool = False
+    """Is its EMR told the trace that a request belongs to?"""
     way: Way = DIRECT
     plain_allowed: bool = False
     """Secrets may stand in the file itself."""
@@ -174,6 +177,7 @@ def _accounts(emrs: object, place: str, reading: _Reading) -> Iterable[AccountSe
                 place=where,
                 notify=row.notify,
                 cancel_reason=row.cancel_reason,
+                traceparent=row.traceparent,
                 way=_way(row, where, reading),
                 plain_allowed=reading.demo,
             )

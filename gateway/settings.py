@@ -72,12 +72,22 @@ class Limits(_Section):
     client_concurrency: Annotated[int, Field(ge=1, le=100_000)] = Allowance().concurrency
 
 
+class Tracing(_Section):
+    """Where spans are sent."""
+
+    endpoint: Annotated[str, AfterValidator(_web_address)] = ""
+    """A collector's address for OTLP over HTTP; empty: nothing is traced."""
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Of the requests that come without a trace."""
+
+
 class _File(_Section):
     state_dir: Annotated[str, Field(min_length=1)] = "../.state"
     clients: Annotated[str, Field(min_length=1)] = "clients.toml"
     key: Annotated[str, AfterValidator(_key_reference)] = ""
     server: Server = Server()
     limits: Limits = Limits()
+    tracing: Tracing = Tracing()
 
 
 class _Environment(_Section):
@@ -97,6 +107,7 @@ class Settings:
     state_dir: Path
     key: str
     """A reference to the master key; empty: `STATE_DIR/gateway.key`, made where there is none."""
+    tracing: Tracing = field(default_factory=Tracing)
     clients: tuple[ClientSettings, ...] = ()
     demo: bool = False
     """The clients are for demonstrations: their secrets are known to everybody."""
@@ -188,6 +199,7 @@ def _basics(read: _Read) -> Settings:
     return Settings(
         server=read.file.server.model_copy(update=_overrides(read.env)),
         limits=read.file.limits,
+        tracing=read.file.tracing,
         state_dir=Path(read.env.STATE_DIR or beside / read.file.state_dir),
         key=_beside(beside, read.file.key),
     )

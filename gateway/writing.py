@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from gateway import clock
+from gateway import clock, tracing
 from gateway.accounts import OpenAccount
 from gateway.affording import afford, command_of
 from gateway.answering import Answering, Form
@@ -191,7 +191,8 @@ class Writing:
 
     async def _command(self, work: Work) -> Reply:
         """From here on the command runs on its own. What is raised, was raised before anything was written."""
-        with meter() as spent, command_of(work.account) as who:
+        traced = tracing.command(work.id, work.command.operation)
+        with traced, meter() as spent, command_of(work.account) as who:
             try:
                 answer = await self._carried_out(work, who)
             except LedgerDown:

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
+from gateway import tracing
 from gateway.clock import monotonic
 from gateway.domain.errors import Busy, GatewayError, MethodNotAllowed, NotFound
 from gateway.ledger import Answer, LedgerDown
@@ -47,6 +48,14 @@ class Entrance:
         scope = {**scope, "path": _exact_path(scope), "state": {**scope.get("state", {}), "request_id": id}}
         door, since = _Outgoing(send, id, head=scope["method"] == "HEAD"), monotonic()
         try:
+            with tracing.request(scope["method"], scope["headers"]) as span:
+                await self._served(scope, receive, door)
+                tracing.answered(span, scope["method"], _template(scope), door.status or _HUNG_UP)
+        finally:
+            self._heard(scope["method"], _template(scope), door.status or _HUNG_UP, monotonic() - since)
+
+    async def _served(self, scope: Scope, receive: Receive, door: _Outgoing) -> None:
+        try:
             await self._app(scope, receive, door)
         except ClientDisconnect:
             return
@@ -54,9 +63,12 @@ class Entrance:
             answer = _unexpected(error, Request(scope), self._public_url)
             if not door.status:
                 await respond(answer)(scope, receive, door)
-        finally:
-            route = scope.get("route")
-            self._heard(scope["method"], getattr(route, "path", None), door.status or _HUNG_UP, monotonic() - since)
+
+
+def _template(scope: Scope) -> str | None:
+    """Of the path, as it stands in the table of routes; `None`: there is no such path."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    return path
 
 
 class _Outgoing:

@@ -82,7 +82,8 @@ def carried_out(root: Path, instruction: str, rest: str) -> None:
     elif instruction == "RUN":
         command = re.sub(rf"(?<![\w.])({'|'.join(PLACES)})(?=[/\s]|$)", lambda m: f"{root}{m[1]}", rest)
         path = f"{root}/python/bin:{os.environ['PATH']}"
-        subprocess.run(command, shell=True, cwd=workdir, env={**os.environ, "PATH": path}, check=True)
+        told = dict(argument.split("=", 1) for argument in read()[0].all("ARG"))
+        subprocess.run(command, shell=True, cwd=workdir, env={**os.environ, **told, "PATH": path}, check=True)
 
 
 @pytest.mark.drill
