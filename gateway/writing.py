@@ -260,7 +260,8 @@ class Writing:
         return made
 
     async def _prepared(self, work: Work, made: Plan) -> Run:
-        claims = tuple(dict.fromkeys(line.before.id for line in made.lines if line.before is not None))
+        claimed = (id for line in made.lines if line.before for id in (line.before.id, line.before.confirms))
+        claims = tuple(dict.fromkeys(id for id in claimed if id is not None))
         payload = codec.dump(
             made,
             standard=work.form.standard,

@@ -17,7 +17,7 @@ from gateway.execute.attempt import Attempt
 from gateway.execute.run import Run
 from gateway.ledger import LedgerDown, State, StepRow, StepState
 from gateway.pacing import TurnedAway
-from gateway.port import MaybeDone
+from gateway.port import MaybeDone, Refused
 from tests.model import CAN, Model, booked, grid, no_etag, span
 from tests.model_emr import Clock, ModelEmr
 
@@ -300,9 +300,12 @@ def _beside(book):
     book.book["x"] = booked("x", 0, 30, resource_id="r2", patient_id="p2", slot_ids=("r2@0",))
 
 
-@pytest.mark.parametrize(("staff", "slot"), [(_cancelled, "free"), (_noted, "busy"), (_beside, "busy")])
-async def test_an_undo_gives_a_slot_back_unless_somebody_stands_there(staff, slot):
-    """The first of three has moved when the staff change it, or book beside it; the second can't be moved."""
+@pytest.mark.parametrize(
+    ("staff", "slot", "old"), [(_cancelled, "free", "free"), (_noted, "busy", "free"), (_beside, "busy", "busy")]
+)
+async def test_an_undo_gives_a_slot_back_unless_somebody_stands_there(staff, slot, old):
+    """The first of three has moved when the staff change it, or book beside it; the second can't be moved. The slot
+    that it left is nobody's where it is not to come back."""
     can = replace(RECORDS, concurrency=1)
     model, emr, run, _ = world(can, Update(("a", "b", "c"), resource_id="r2"), {5: "refuse"})
     change = emr.change
@@ -317,6 +320,106 @@ async def test_an_undo_gives_a_slot_back_unless_somebody_stands_there(staff, slo
     await run.carry_out()
     assert model.slot_state["r2@0"][0] == slot
     assert [model.slot_state[id][0] for id in ("r2@30", "r2@60")] == ["free", "free"]
+    assert [model.slot_state[id][0] for id in ("r1@0", "r1@30", "r1@60")] == [old, "busy", "busy"]
+
+
+async def test_an_old_slot_that_could_not_be_given_back_at_once_is_given_back_by_repair():
+    can = replace(RECORDS, concurrency=1)
+    model, emr, run, _ = world(can, Update(("a", "b", "c"), resource_id="r2"), {5: "refuse"})
+    change, slot = emr.change, emr.slot
+
+    async def followed(step):
+        receipt = await change(step)
+        if step.chain == "a":
+            _cancelled(model)
+        return receipt
+
+    async def silent(asked):
+        if asked.id == "r1@0":
+            raise MaybeDone(timed_out=True)
+        return await slot(asked)
+
+    emr.change, emr.slot = followed, silent
+    end = await run.carry_out()
+    assert (end.state, model.slot_state["r1@0"][0]) == (State.REPAIRING, "busy")
+    emr.slot = slot
+    end = await run.resume()
+    assert (end.state, model.slot_state["r1@0"][0]) == (State.NEEDS_ATTENTION, "free")
+    assert [p.path for p in end.error.problems] == ["ids/0"]
+
+
+def untold(emr, staff=None, *, names=False):
+    """The EMR's answers to moves and bookings say nothing from now on, or `names` the version that they made; right
+    after the first of them comes the staff, or else the EMR itself stores another text."""
+    written = []
+
+    async def write(step):
+        first, emr.writes = not written, emr.writes + 1
+        made = emr.model.write(replace(step, comment="another text") if first and staff is None else step).appointment
+        written.append(made.id)
+        if first and staff is not None:
+            staff(emr.model, made.id)
+        return Receipt(version=made.version if names else None)
+
+    emr.change = emr.create = write
+    return written
+
+
+def _notes(model, id):
+    model.book[id] = replace(model.book[id], comment="by staff", version="77")
+
+
+@pytest.mark.parametrize("shape", ["in place", "new id", "no move", "slot records"])
+@pytest.mark.parametrize("staff", [None, _notes])
+async def test_what_no_answer_proves_to_be_the_emrs_doing_stands_and_is_reported(shape, staff):
+    """Whether the EMR or somebody at the clinic changed the text: it is not written over, and the rest is undone."""
+    can = replace(SHAPES[shape], concurrency=1, answers_with="nothing")
+    model, emr, run, _ = world(can, INTENTS["bulk"])
+    written = untold(emr, staff)
+    end = await run.carry_out()
+    assert (end.state, end.error.code) == (State.NEEDS_ATTENTION, "PARTIALLY_APPLIED")
+    assert [(p.error_code, p.path) for p in end.error.problems] == [("CHANGED_MEANWHILE", "ids/0")]
+    assert model.book[written[0]].comment == ("another text" if staff is None else "by staff")
+    assert [model.book[id].resource_id for id in "bc"] == ["r1", "r1"]
+    assert slots_agree(model)
+
+
+async def test_what_stands_under_a_new_id_is_found_under_the_old_one():
+    journal = Journal()
+    _, emr, run, _ = world(replace(NEW_ID, answers_with="nothing"), INTENTS["move"])
+    untold(emr, _notes)
+    end = await a_run(run.plan, emr, journal).carry_out()
+    assert end.state is State.NEEDS_ATTENTION
+    assert journal.lineage == [("model", "a", "n1")]
+
+
+async def test_no_other_plan_is_made_once_a_patient_has_been_asked_for_a_code():
+    """The question stands, with its id, in the ledger and in the EMR; the second of two was changed meanwhile."""
+    model, emr, _, _ = world(replace(LATE, concurrency=1), INTENTS["move"])
+    model.book["a"] = replace(model.book["a"], code_to_cancel=True)
+    run = a_run(model.ask(plan(Command(Cancel(("a", "b")), single=False), model.can, no_etag)), emr)
+    cancel = emr.cancel
+
+    async def meanwhile(step):
+        if step.chain == "b":
+            raise Refused("stale")
+        return await cancel(step)
+
+    emr.cancel = meanwhile
+    end = await run.carry_out()
+    assert (end.state, end.stale, end.error.problems[0].error_code) == (State.REFUSED, False, "CHANGED_MEANWHILE")
+    assert [at.state for at in run.progress] == [StepState.DONE, StepState.FAILED]
+
+
+@pytest.mark.parametrize("shape", ["in place", "new id", "no move"])
+async def test_a_version_that_the_answer_names_proves_what_the_emr_stored(shape):
+    can = replace(SHAPES[shape], answers_with="nothing")
+    model, emr, run, _ = world(can, INTENTS["move"])
+    before = seen(model)
+    untold(emr, names=True)
+    end = await run.carry_out()
+    assert (end.state, end.error.code) == (State.UNDONE, "EMR_DEVIATION")
+    assert seen(model) == before
 
 
 async def test_in_flight_writes_end_and_the_unsent_are_not_sent_when_one_is_refused():

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, Span, Status
-from gateway.domain.steps import Cancel, Change, Confirm, Create, Step
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Receipt, Step
 
 
 def same_text(one: str | None, other: str | None, can: Capabilities) -> bool:
@@ -88,6 +88,19 @@ def _changed(step: Change, now: Appointment, can: Capabilities) -> tuple[str, ..
 def as_left(now: Appointment, made: Appointment | None) -> Appointment:
     """What our write made of it, where the answer told and somebody else has written since."""
     return now if made is None or made.version == now.version else made
+
+
+def proven(receipt: Receipt, now: Appointment, can: Capabilities) -> Appointment | None:
+    """The appointment as our write certainly left it, by what its answer told. `None`: that it is `now` otherwise than
+    was asked for may be the EMR's doing, or that of somebody who came in between."""
+    made = receipt.appointment
+    named = receipt.version if made is None else made.version
+    if named is not None and named == now.version:
+        return now
+    if made is None or made.id != now.id:
+        return None
+    told_apart = named is not None and now.version is not None
+    return made if told_apart or untouched(now, made, can) else None
 
 
 def as_before(step: Step, now: Appointment) -> bool:

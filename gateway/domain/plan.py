@@ -133,6 +133,9 @@ def _confirm(command: Command, intent: Confirm, before: Appointment, can: Capabi
         raise BadRequest(problems=[problem])
     after = Status.CANCELLED if before.confirms is not None else Status.BOOKED
     wish = replace(wish, expected=replace(before, status=after), code=intent.code, change="confirmed")
+    if before.confirms is not None:
+        # The request is an id of its own; what its code cancels is another one, which others may be writing to.
+        yield (Claim(appointments=(before.confirms,)),)
     if can.slot_records and before.confirms is not None:
         original = replace(before, id=before.confirms)
         (wish,) = yield from _with_slots([wish], [wish], (original,), can)

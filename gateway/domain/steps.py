@@ -146,6 +146,8 @@ class Receipt:
     appointment: Appointment | None = None
     slot: Slot | None = None
     id: str | None = None
+    version: str | None = None
+    """The version that the write made, where the answer names it without showing the appointment."""
 
 
 def revoked(appointment: Appointment) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from gateway.domain.compare import as_before, as_left, deviations
+from gateway.domain.compare import as_before, as_left, deviations, proven
 from gateway.domain.errors import Conflict, EmrDeviation, EmrFailed, GatewayError, OutcomeUnknown, Problem
-from gateway.domain.model import Appointment
+from gateway.domain.model import Appointment, Status
 from gateway.domain.steps import (
     Cancel,
     Change,
@@ -22,7 +22,7 @@ from gateway.domain.steps import (
     makes_new,
     waits_for_code,
 )
-from gateway.execute.failures import changed_meanwhile, not_carried_out, of_write, path_of, taken, unknown
+from gateway.execute.failures import changed_meanwhile, not_carried_out, of_write, otherwise, path_of, taken, unknown
 from gateway.execute.holders import is_held
 from gateway.execute.together import together
 from gateway.port import Emr, EmrError, MaybeDone, NotSent, Refused, Throttled
@@ -71,7 +71,7 @@ class Attempt:
                 return await self._settled(step, answer, path)
             case _:
                 failure = Problem("EMR_ERROR", "The EMR answered a write with something else than was written.", path)
-                return await self.look_up(step, EmrFailed(problems=[failure]), since=self._monotonic(), answered=True)
+                return await self.look_up(step, EmrFailed(problems=[failure]), since=self._monotonic(), answer=answer)
 
     async def send_together(self, steps: Sequence[Step], paths: Sequence[str | None]) -> Sequence[Result]:
         """Carry all of them out by one write. Never raises. An answer is not proof enough: each is read back."""
@@ -182,7 +182,10 @@ class Attempt:
             return Result("unknown", error=unknown(path))
         if now is None or as_before(step, now):
             return _unchanged(step, not_carried_out(path))
-        return self._compared(step, as_left(now, made), path)
+        left = proven(receipt, now, self._emr.capabilities)
+        if left is None and not _surely_cancelled(step, now):
+            return _left_alone(step, now, path)
+        return self._compared(step, left or now, path)
 
     def _compared(self, step: Step, now: Appointment, path: str | None) -> Result:
         receipt = Receipt(appointment=now)
@@ -212,8 +215,10 @@ class Attempt:
             results |= zip(part, await together(*looks), strict=True)
         return [results[n] for n in range(len(steps))]
 
-    async def look_up(self, step: Step, failure: GatewayError, *, since: float, answered: bool = False) -> Result:
-        """What became of a write whose answer was lost, or (`answered`) about something else than was written.
+    async def look_up(
+        self, step: Step, failure: GatewayError, *, since: float, answer: Receipt | None = None
+    ) -> Result:
+        """What became of a write whose answer was lost, or (`answer`) about something else than was written.
 
         "Not done" only once it can't come through any more."""
         capabilities = self._emr.capabilities
@@ -221,7 +226,7 @@ class Attempt:
         result = Result("unknown", error=OutcomeUnknown())
         async for _ in self._moments(since, patience):
             try:
-                result = await self._seen(step, failure, answered=answered)
+                result = await self._seen(step, failure, answer or Receipt())
             except EmrError:
                 result = Result("unknown", error=unknown(path_of(failure)))
                 continue
@@ -229,7 +234,7 @@ class Attempt:
                 return result
         return result
 
-    async def _seen(self, step: Step, failure: GatewayError, *, answered: bool) -> Result:
+    async def _seen(self, step: Step, failure: GatewayError, answer: Receipt) -> Result:
         if isinstance(step, MarkSlot):
             return await self._slot_seen(step, failure)
         now = await self._find(step, None)
@@ -240,11 +245,11 @@ class Attempt:
             return Result("left", error=changed_meanwhile()) if gone else Result("failed", error=failure)
         if not deviations(step, now, self._emr.capabilities):
             return Result("done", Receipt(appointment=now))
-        if makes_new(step) and answered:
-            return self._compared(step, now, path_of(failure))
         if makes_new(step):
-            # Made by this very step; but since when it is not as was asked for, and by whom, nobody can tell.
-            return Result("left", Receipt(appointment=now), changed_meanwhile())
+            left = proven(answer, now, self._emr.capabilities)
+            path = path_of(failure)
+            # Made by this very step; but since when it is not as was asked for, and by whom, only the answer tells.
+            return _left_alone(step, now, path) if left is None else self._compared(step, left, path)
         if as_before(step, now):
             return _unchanged(step, failure)
         return Result("left", error=changed_meanwhile())
@@ -289,6 +294,16 @@ class Attempt:
                 return
             await self._sleep(min(delay, left))
             delay = min(delay * 2, 1.0)
+
+
+def _surely_cancelled(step: Step, now: Appointment) -> bool:
+    """Whatever else it holds: that can't be taken back, and is told as the command's own."""
+    return isinstance(step, Cancel) and now.status is Status.CANCELLED
+
+
+def _left_alone(step: Step, now: Appointment, path: str | None) -> Result:
+    """Neither as it was nor as asked for, and by whom can't be told: it stands."""
+    return Result("left", Receipt(appointment=now) if makes_new(step) else Receipt(), otherwise(path))
 
 
 def _unchanged(step: Step, failure: GatewayError) -> Result:

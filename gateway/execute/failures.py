@@ -99,5 +99,10 @@ def changed_meanwhile() -> Conflict:
     return Conflict(problems=[Problem("CHANGED_MEANWHILE", "Somebody else changed the appointment meanwhile.", None)])
 
 
+def otherwise(path: str | None) -> Conflict:
+    details = "The appointment holds something else than was written, by the EMR or by somebody else; that stands."
+    return Conflict(problems=[Problem("CHANGED_MEANWHILE", details, path)])
+
+
 def taken(path: str | None = None) -> Problem:
     return Problem("NO_TIMESLOTS_AVAILABLE", "The time slot was taken meanwhile.", path)

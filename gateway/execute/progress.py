@@ -9,7 +9,8 @@ from datetime import datetime
 from gateway.domain.errors import GatewayError, PartiallyApplied, Problem
 from gateway.domain.model import Appointment, Status
 from gateway.domain.steps import Cancel, Change, Create, MarkSlot, Receipt, Step, waits_for_code
-from gateway.ledger import StepState
+from gateway.execute import codec
+from gateway.ledger import StepRow, StepState
 
 
 @dataclass(slots=True)
@@ -68,6 +69,16 @@ class Progress:
         return shown.id if shown is not None and shown.id != known else None
 
 
+def row(n: int, at: Progress) -> StepRow:
+    """The step as the ledger keeps it while its command is not settled."""
+    payload = b""
+    if at.error is not None and not at.carried_out:
+        payload = codec.dump_failure(at.error, at.appointment_id)
+    elif at.receipt is not None:
+        payload = codec.dump_receipt(at.receipt, at.appointment_id, deviates=at.error is not None)
+    return StepRow(n, at.state, at.step.kind, payload, at.attempted_at)
+
+
 def base(chain: str) -> str:
     """The chain of the appointment that the client knows: a replaced one goes by its successor's."""
     return chain.removesuffix("/old")
@@ -82,7 +93,9 @@ def ready(n: int, progress: Sequence[Progress]) -> bool:
 
 def to_be_undone(n: int, progress: Sequence[Progress]) -> bool:
     at = progress[n]
-    return at.state in (StepState.DONE, StepState.UNDOING) and not at.waiting and not _in_use(n, progress)
+    if at.state not in (StepState.DONE, StepState.UNDOING) or at.waiting or _of_somebody_elses(at, progress):
+        return False
+    return not _in_use(n, progress)
 
 
 def _in_use(n: int, progress: Sequence[Progress]) -> bool:
@@ -92,31 +105,47 @@ def _in_use(n: int, progress: Sequence[Progress]) -> bool:
     return isinstance(at.step, MarkSlot) and any(e.state is StepState.UNDOING for e in later)
 
 
+def left_behind(progress: Sequence[Progress]) -> list[int]:
+    """The slots yet to be given back of appointments that were ours to move, and are now as somebody else has them."""
+    settled = (StepState.DONE, StepState.LEFT)
+    return [n for n, at in enumerate(progress) if at.state not in settled and _of_somebody_elses(at, progress)]
+
+
+def _of_somebody_elses(at: Progress, progress: Sequence[Progress]) -> bool:
+    left = {base(e.step.chain) for e in progress if e.state is StepState.LEFT and not isinstance(e.step, MarkSlot)}
+    return isinstance(at.step, MarkSlot) and at.step.state == "free" and base(at.step.chain) in left
+
+
 def partial(
     progress: Sequence[Progress], images: Mapping[str, Appointment], paths: Mapping[str, str], failed: GatewayError
 ) -> PartiallyApplied:
     """One entry per appointment that is not as it was, or of which that is not known."""
     problems: dict[str, Problem] = {}
+    replaced = {at.step.replaced_by for at in progress if isinstance(at.step, Cancel)}
     for at in progress:
         if at.state in (StepState.PLANNED, StepState.FAILED, StepState.UNDONE) or at.waiting:
             continue
         if not isinstance(at.step, MarkSlot):
             chain = base(at.step.chain)
-            problems[chain] = _standing(at, images.get(chain), paths.get(chain))
+            problems[chain] = _standing(at, images.get(chain), paths.get(chain), rebooked=at.step.chain in replaced)
     return PartiallyApplied(f"Neither all nor nothing was done: {failed.detail}", list(problems.values()))
 
 
-def _standing(at: Progress, image: Appointment | None, path: str | None) -> Problem:
+def _standing(at: Progress, image: Appointment | None, path: str | None, *, rebooked: bool) -> Problem:
+    """`rebooked`: the step made what was to replace it, and it is not cancelled."""
     code = at.error.problems[0].error_code if at.error and at.error.problems else "PARTIALLY_APPLIED"
+    if rebooked and image is not None:
+        return Problem(code, f"Beside it, as it was, stands {image.id}, which was to replace it.", path)
     match at.state:
         case StepState.LEFT:
-            details = "It was changed by somebody else meanwhile, and that stands."
+            details = "It was changed meanwhile, not by this command, and that stands."
         case StepState.DONE | StepState.UNDOING:
             details = "It is changed."
         case _:
             details = "It is not known whether it is changed."
     if image is not None and at.before is not None and image.id != at.before.id:
-        details += f" It is now {image.id}."
+        beside = isinstance(at.step, Cancel) and at.state is not StepState.DONE
+        details += f" Beside it stands {image.id}." if beside else f" It is now {image.id}."
     elif isinstance(at.step, Create) and image is not None:
         details += f" It was created as {image.id}."
     return Problem(code, details, path)
@@ -128,7 +157,8 @@ def renamed(n: int, progress: Sequence[Progress], images: Mapping[str, Appointme
     made = at.receipt.appointment if at.receipt else None
     pairs: list[tuple[str, str]] = []
     if isinstance(at.step, Change) and made is not None and at.before is not None:
-        old = {StepState.DONE: at.before.id, StepState.UNDONE: at.undone_from}.get(at.state)
+        olds = {StepState.DONE: at.before.id, StepState.LEFT: at.before.id, StepState.UNDONE: at.undone_from}
+        old = olds.get(at.state)
         pairs = [(old, made.id)] if old is not None else []
     elif isinstance(at.step, Create | Cancel) and at.state is StepState.DONE:
         # A rebooking's two halves come in either order: the pair is known when both are there.

@@ -20,7 +20,7 @@ from gateway.execute import codec
 from gateway.execute.afterwards import conflict
 from gateway.execute.again import again
 from gateway.execute.attempt import Attempt, Monotonic, Result, Sleep
-from gateway.execute.progress import Progress, base, partial, ready, renamed, to_be_undone
+from gateway.execute.progress import Progress, base, left_behind, partial, ready, renamed, row, to_be_undone
 from gateway.execute.together import together
 from gateway.execute.undo import RETRIES_S, Undo
 from gateway.ledger import Ledger, LedgerDown, State, StepRow, StepState
@@ -171,26 +171,31 @@ class Run:
         for pause in RETRIES_S:
             await self._sleep(pause)
             await self._look_up_open()
-            await self._look_again()
+            await self._look_again([n for n, at in enumerate(self.progress) if at.repeatable])
             for indices in self._stages():
                 await self._stage([n for n in indices if ready(n, self.progress)])
             if self._complete():
                 return self._arrived()
         left = {base(at.step.chain) for at in self.progress if at.state is StepState.LEFT}
         missing = any(at.state is not StepState.DONE and base(at.step.chain) not in left for at in self.progress)
+        missing = not await self._given_back() or missing
         return End(State.REPAIRING if missing else State.NEEDS_ATTENTION, self._partial(failed))
 
-    async def _look_again(self) -> None:
-        refused = [n for n, at in enumerate(self.progress) if at.repeatable]
-        for n in refused:
+    async def _look_again(self, indices: Sequence[int]) -> list[int]:
+        """→ those of which it was seen that they are still to be done."""
+        seen = []
+        for n in indices:
             found = await again(self.emr, self.progress[n])
             if isinstance(found, Result):
                 self._note(n, found)
-            elif isinstance(found, MarkSlot):
+                continue
+            if isinstance(found, MarkSlot):
                 self.progress[n].step = found
             elif found is not None:
                 self.images[self.progress[n].step.chain] = found
-        await self._record(refused)
+            seen += [n] if found is not None else []
+        await self._record(indices)
+        return seen
 
     def _complete(self) -> bool:
         return all(at.state is StepState.DONE for at in self.progress)
@@ -208,6 +213,8 @@ class Run:
             return End(State.REPAIRING, self._open(failed))
         for indices in reversed(self._stages()):
             await self._undo_stage([n for n in indices if to_be_undone(n, self.progress)])
+        if not await self._given_back():
+            return End(State.REPAIRING, self._partial(failed))
         states = {at.state for at in self.progress}
         if StepState.UNDOING in states:
             return End(State.REPAIRING, self._partial(failed))
@@ -216,7 +223,17 @@ class Run:
         if StepState.ATTEMPTING in states:
             return End(State.NEEDS_ATTENTION, self._open(failed))
         happened = StepState.UNDONE in states
-        return End(State.UNDONE if happened else State.REFUSED, failed, self._sent, self._stale)
+        # What waits for a patient's code is asked for already: another plan would ask once more.
+        stale = self._stale and not any(at.waiting for at in self.progress)
+        return End(State.UNDONE if happened else State.REFUSED, failed, self._sent, stale)
+
+    async def _given_back(self) -> bool:
+        """Where a move is left to somebody else, its old slot is nobody's any more, unless somebody stands there.
+        → whether all these are given back."""
+        left = left_behind(self.progress)
+        if left:
+            await self._stage(await self._look_again(left))
+        return all(self.progress[n].state is StepState.DONE for n in left)
 
     def _open(self, failed: GatewayError) -> GatewayError:
         return failed if len(self.progress) == 1 else self._partial(failed)
@@ -236,13 +253,13 @@ class Run:
 
     def restore(self, rows: Sequence[StepRow]) -> None:
         """Take up where the ledger says that a run was."""
-        for row in rows:
-            at = self.progress[row.index]
-            at.state, at.attempted_at = row.state, row.attempted_at
-            at.step, at.before = self._current(at.step, row.index)
-            at.error = codec.load_failure(row.payload)
-            if row.payload and at.error is None:
-                at.receipt = codec.load_receipt(row.payload)
+        for kept in rows:
+            at = self.progress[kept.index]
+            at.state, at.attempted_at = kept.state, kept.attempted_at
+            at.step, at.before = self._current(at.step, kept.index)
+            at.error = codec.load_failure(kept.payload)
+            if kept.payload and at.error is None:
+                at.receipt = codec.load_receipt(kept.payload)
                 at.error = self._attempt.deviation(at.step, at.receipt) if at.carried_out else None
                 self._image(at)
 
@@ -277,7 +294,7 @@ class Run:
 
     async def _record(self, indices: Sequence[int]) -> None:
         """Durable before the next call. Once something was sent, a store that is down is waited for."""
-        rows = [self._row(n) for n in indices]
+        rows = [row(n, self.progress[n]) for n in indices]
         lineage = [(self.emr.tenant, *pair) for n in indices for pair in renamed(n, self.progress, self.images)]
         made = [id for n in indices if (id := self.progress[n].made_id) is not None]
         while True:
@@ -295,15 +312,6 @@ class Run:
         return [
             StepRow(n, at.state, at.step.kind, codec.dump_id(at.appointment_id)) for n, at in enumerate(self.progress)
         ]
-
-    def _row(self, n: int) -> StepRow:
-        at = self.progress[n]
-        payload = b""
-        if at.error is not None and not at.carried_out:
-            payload = codec.dump_failure(at.error, at.appointment_id)
-        elif at.receipt is not None:
-            payload = codec.dump_receipt(at.receipt, at.appointment_id, deviates=at.error is not None)
-        return StepRow(n, at.state, at.step.kind, payload, at.attempted_at)
 
     def _partial(self, failed: GatewayError) -> GatewayError:
         return partial(self.progress, self.images, self._paths, failed)

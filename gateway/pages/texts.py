@@ -84,7 +84,8 @@ CODES: dict[str, Text] = {
         "Try again later. If it persists, emr_error may tell the clinic's vendor why.",
     ),
     "EMR_DEVIATION": Text(
-        "The EMR accepted the write but stored something else than was asked for. What was there has been restored.",
+        "The EMR accepted the write and showed that it stored something else than was asked for. What was there "
+        "has been restored.",
         "Try other values (a shorter comment, a time on the clinic's grid), or ask the clinic what its EMR "
         "does with them.",
     ),

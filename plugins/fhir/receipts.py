@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import httpx
@@ -25,7 +25,7 @@ class Receipts:
         """The appointment where the server answers with it, else only its id (and for a booking at least that)."""
         body = resource(response)
         if body is None:
-            return Receipt(id=_located(response.headers.get("location", "")))
+            return _named(response.headers)
         return self._shown(appointment_in(body))
 
     def of_slot(self, step: MarkSlot, response: httpx.Response) -> Receipt:
@@ -43,7 +43,7 @@ class Receipts:
             return Receipt(slot=self._marked(step, shown, told.get("etag", "")), id=step.slot.id)
         if body.get("resourceType") == "Appointment":
             return self._shown(body)
-        return Receipt(id=_located(told.get("location", "")))
+        return _named(told)
 
     def _shown(self, body: Json) -> Receipt:
         return Receipt(appointment=self._read(body), id=words.text(body["id"]))
@@ -51,10 +51,18 @@ class Receipts:
     def _marked(self, step: MarkSlot, body: Json | None, etag: str) -> Slot:
         """Without a body the slot that was written, with the answer's version."""
         if body is None:
-            tag = etag.removeprefix("W/").strip('"')
-            return replace(step.slot, version=tag or None, native={"status": step.state})
+            return replace(step.slot, version=_version(etag), native={"status": step.state})
         read = words.slot(body, self._settings)
         return replace(step.slot, version=read.version, native=read.native)
+
+
+def _named(told: Mapping[str, str]) -> Receipt:
+    """What is left to be known where nothing is shown."""
+    return Receipt(id=_located(told.get("location", "")), version=_version(told.get("etag", "")))
+
+
+def _version(etag: str) -> str | None:
+    return etag.removeprefix("W/").strip('"') or None
 
 
 def _located(location: str) -> str | None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.compare import deviations
+from gateway.domain.compare import deviations, proven
 from gateway.domain.model import Status
-from gateway.domain.steps import Confirm
+from gateway.domain.steps import Confirm, Receipt
 from tests.model import CAN, booked
 
 ONE = booked("a", 0, 30)
@@ -34,3 +34,33 @@ def test_a_confirmation_stands_once_it_is_booked_and_not_said_to_be_unconfirmed(
 def test_a_confirmed_cancellation_is_cancelled(status, stands):
     asked = replace(ONE, id="r", status=Status.AWAITING, confirms="a")
     assert (deviations(Confirm(chain="r", before=asked), replace(asked, status=status), CAN) == ()) is stands
+
+
+OTHER = replace(ONE, comment="other", version="2")
+"""As it is found: not as was asked for."""
+
+
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        (Receipt(), None),
+        (Receipt(id="a"), None),
+        (Receipt(version="1"), None),
+        (Receipt(version="2"), OTHER),
+        (Receipt(appointment=OTHER), OTHER),
+        (Receipt(appointment=replace(ONE, version="2")), OTHER),
+        (Receipt(appointment=replace(ONE, version="1")), replace(ONE, version="1")),
+        (Receipt(appointment=replace(OTHER, version=None)), replace(OTHER, version=None)),
+        (Receipt(appointment=replace(ONE, version=None)), None),
+        (Receipt(appointment=replace(OTHER, id="b", version="1")), None),
+    ],
+)
+def test_only_what_the_answer_shows_or_names_is_known_to_be_ours(told, left):
+    assert proven(told, OTHER, CAN) == left
+
+
+def test_without_any_version_only_what_is_shown_just_so_is_ours():
+    found = replace(OTHER, version=None)
+    assert proven(Receipt(), found, CAN) is None
+    assert proven(Receipt(version=None), found, CAN) is None
+    assert proven(Receipt(appointment=replace(OTHER, version="2")), found, CAN) == replace(OTHER, version="2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations, pairwise, permutations
@@ -14,6 +15,7 @@ from gateway.domain.commands import Book, Cancel, Command, Confirm, Reschedule, 
 from gateway.domain.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from gateway.domain.model import FreeTime, Slot, Span, Status
 from gateway.domain.plan import plan
+from gateway.domain.questions import Claim, ReadAppointments
 from gateway.execute import codec
 from tests.model import CAN, Model, at, booked, grid, minutes, no_etag, span
 
@@ -511,6 +513,19 @@ def test_law_no_other_way_costs_less(world):
     )
     got = (model.calls["cancel"], model.calls["create"], moved, sum(model.calls.values()))
     assert got == min(alternatives(model, intent, own))
+
+
+def test_a_cancellation_is_confirmed_while_its_appointment_is_held():
+    """The request has an id of its own; another command may be writing to what it is about."""
+    asked = replace(booked("asked", 150, 180), status=Status.AWAITING, confirms="about")
+    planning = plan(Command(Confirm("asked", "123456"), single=True), CAN, no_etag)
+    claims, batch = [], next(planning)
+    with suppress(StopIteration):
+        while True:
+            claims += [question for question in batch if isinstance(question, Claim)]
+            reading = any(isinstance(question, ReadAppointments) for question in batch)
+            batch = planning.send(({"asked": asked},) if reading else (None,))
+    assert [claim.appointments for claim in claims] == [("asked",), ("about",)]
 
 
 def test_a_confirmation_is_told_as_an_update_and_can_be_stored():

@@ -46,6 +46,8 @@ async def tried(http, count, body, faults, emrs=EMRS):
         trial = Trial(api, day, await api.booked(count, day=day))
         await trial.run(body(day) | {"comment": f"moved {fault}"})
         end = await trial.holds()
+        if api.emr == "no-content" and ends == {"EMR_DEVIATION"}:
+            ends = {"PARTIALLY_APPLIED"}  # no answer shows it: it may be the staff's
         assert end in ends, f"{api.emr} {fault}: {trial.answer}"
 
     for late in (True, False):
