@@ -86,8 +86,11 @@ def _changed(step: Change, now: Appointment, can: Capabilities) -> tuple[str, ..
 
 
 def as_left(now: Appointment, made: Appointment | None) -> Appointment:
-    """What our write made of it, where the answer told and somebody else has written since."""
-    return now if made is None or made.version == now.version else made
+    """What our write made of it, where the answer told and somebody else has written since.
+
+    What was pending when it was answered with gets another version when it is written.
+    """
+    return now if made is None or made.pending or made.version == now.version else made
 
 
 def proven(receipt: Receipt, now: Appointment, can: Capabilities) -> Appointment | None:

@@ -94,12 +94,14 @@ class Appointment:
     """The EMR will ask the patient for a code before it cancels this appointment."""
     confirms: str | None = None
     """For a request that only waits for a code (a requested cancellation): the appointment it is about."""
+    pending: bool = field(default=False, compare=False)
+    """What is shown was accepted and is not written yet (capability `settles_within_s`): it proves no write."""
     native: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check_given(self.id, self.status, self.code_to_cancel, *self.slot_ids)
+        _check_given(self.id, self.status, self.code_to_cancel, self.pending, *self.slot_ids)
         _check(Status, self.status)
-        _check(bool, self.confirmed, self.code_to_cancel)
+        _check(bool, self.confirmed, self.code_to_cancel, self.pending)
         place = (self.resource_id, self.healthcare_service_id, self.care_unit_id)
         _check(str, self.id, self.patient_id, *place, self.comment, self.version, *self.slot_ids, self.confirms)
 

@@ -150,7 +150,7 @@ class Attempt:
     async def _settled(self, step: Step, receipt: Receipt, path: str | None) -> Result:
         if isinstance(step, Discard | MarkSlot):
             return Result("done", receipt)
-        if receipt.appointment is not None:
+        if receipt.appointment is not None and not receipt.appointment.pending:
             return self._compared(step, receipt.appointment, path)
         return await self._read_back(step, receipt, path)
 
@@ -176,9 +176,11 @@ class Attempt:
         try:
             async for _ in self._moments(self._monotonic(), self._emr.capabilities.settles_within_s):
                 now = await self._find(step, id)
-                if now is not None and not deviations(step, now, self._emr.capabilities):
+                if now is not None and not now.pending and not deviations(step, now, self._emr.capabilities):
                     return Result("done", Receipt(appointment=as_left(now, made)))
         except EmrError:
+            return Result("unknown", error=unknown(path))
+        if now is not None and now.pending:
             return Result("unknown", error=unknown(path))
         if now is None or as_before(step, now):
             return _unchanged(step, not_carried_out(path))
@@ -221,8 +223,7 @@ class Attempt:
         """What became of a write whose answer was lost, or (`answer`) about something else than was written.
 
         "Not done" only once it can't come through any more."""
-        capabilities = self._emr.capabilities
-        patience = max(capabilities.late_write_s, capabilities.settles_within_s)
+        patience = max(self._emr.capabilities.late_write_s, self._emr.capabilities.settles_within_s)
         result = Result("unknown", error=OutcomeUnknown())
         async for _ in self._moments(since, patience):
             try:
@@ -241,8 +242,9 @@ class Attempt:
         if isinstance(step, Discard):
             return Result("done") if now is None else Result("failed", error=failure)
         if now is None:
-            gone = not makes_new(step)
-            return Result("left", error=changed_meanwhile()) if gone else Result("failed", error=failure)
+            return Result("failed", error=failure) if makes_new(step) else Result("left", error=changed_meanwhile())
+        if now.pending:
+            return Result("unknown", error=unknown(path_of(failure)))
         if not deviations(step, now, self._emr.capabilities):
             return Result("done", Receipt(appointment=now))
         if makes_new(step):
@@ -286,14 +288,14 @@ class Attempt:
 
     async def _moments(self, since: float, patience: float) -> AsyncIterator[None]:
         """The times at which to look: at once, then ever more rarely, the last time when patience has just ended."""
-        delay = 0.05
+        delay, longest = 0.05, max(1.0, patience / 60)
         while True:
             yield
             left = since + patience - self._monotonic()
             if left <= 0:
                 return
             await self._sleep(min(delay, left))
-            delay = min(delay * 2, 1.0)
+            delay = min(delay * 2, longest)
 
 
 def _surely_cancelled(step: Step, now: Appointment) -> bool:

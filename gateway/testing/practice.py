@@ -172,11 +172,13 @@ class Practice:
         while True:
             late = clock.monotonic() >= deadline
             now = await self._find(step, receipt)
-            if now is not None and not (differing := deviations(step, now, self.can)):
+            if now is not None and not (differing := deviations(step, now, self.can)) and not now.pending:
                 return now
             if late:
                 pytest.fail(
                     f"after {step.kind}() the EMR shows something else than was asked for: {', '.join(differing)}"
+                    if differing
+                    else f"after {step.kind}() the EMR has still not written what it accepted"
                 )
             await asyncio.sleep(0.01)
 
