@@ -67,6 +67,10 @@ class Probing:
         for new in now.keys() - self._tasks.keys() - set(map(id, answered)):
             self._begin(now[new])
 
+    def keep_on(self, account: OpenAccount) -> None:
+        """Until it answers; nobody waits for that."""
+        self._begin(account)
+
     def end(self, account: OpenAccount) -> None:
         """Nobody wants to know any more."""
         _, task = self._tasks.pop(id(account), (account, None))

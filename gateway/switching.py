@@ -84,11 +84,16 @@ class Readiness:
         self._network, self._probes = network, probes
 
     async def ready(self, account: OpenAccount, before: OpenAccount | None) -> None:
-        """Waits a little for its EMR. `before`: in whose place it is."""
+        """Asks its EMR once, and goes on in the background where that was no use. `before`: in whose place it is."""
         await self._network.begin()
         if before is not None:
             self._probes.end(before)
-        await self._probes.begin([account])
+        try:
+            answered = await probing.answers(account)
+        except Exception:  # noqa: BLE001  the next try tells it
+            answered = False
+        if not answered:
+            self._probes.keep_on(account)
 
 
 class Switch:

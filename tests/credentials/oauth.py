@@ -44,14 +44,14 @@ class OAuth:
 
     # -- the owner, in a browser -----------------------------------------------------------------------------------
 
-    def consent(self, address: str, *, refuses: bool = False) -> str:
+    def consent(self, address: str, *, error: str = "") -> str:
         """→ where the browser is sent."""
         asked = {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()}
         assert asked["response_type"] == "code"
         assert (asked["client_id"], asked["code_challenge_method"]) == (CLIENT, "S256")
         assert urlsplit(asked["redirect_uri"]).hostname == "127.0.0.1"
-        if refuses:
-            return f"{asked['redirect_uri']}?{urlencode({'error': 'access_denied', 'state': asked['state']})}"
+        if error:
+            return f"{asked['redirect_uri']}?{urlencode({'error': error, 'state': asked['state']})}"
         code = self._new()
         self.codes[code] = asked["code_challenge"], asked["redirect_uri"]
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"

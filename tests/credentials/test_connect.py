@@ -4,16 +4,18 @@ token that comes again for a thief's."""
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from gateway.__main__ import main
 from gateway.connecting import Connecting
 from gateway.consent import Consent
 from gateway.credentials import CantOpen
@@ -91,6 +93,24 @@ async def patients(http: httpx.AsyncClient) -> httpx.Response:
     return await http.get("/api/emrs/north/patients", headers=headers)
 
 
+@asynccontextmanager
+async def attempt(oauth: OAuth) -> AsyncIterator[tuple[asyncio.Task[str], str]]:
+    """The same in this process: what it ends with, and the address that it shows."""
+    url, lines = oauth.server.url, asyncio.Queue[str]()
+    consent = Consent(
+        authorize_url=f"{url}/a", token_url=f"{url}/token", client_id=CLIENT, client_secret=KNOWN, scope="a b"
+    )
+    async with httpx.AsyncHTTPTransport() as transport:
+        connecting = Connecting(consent, transport.handle_async_request, lines.put_nowait)
+        task = asyncio.create_task(connecting.refresh_token(bound("127.0.0.1", 0)))
+        try:
+            await lines.get()
+            yield task, await lines.get()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
 def grant(desk: Desk, stored: Granted) -> None:
     """Where `connect` would put it."""
     store = Store(desk.state / "credentials.sqlite", desk.keys)
@@ -132,19 +152,19 @@ async def test_somebody_lets_the_gateway_in_and_it_goes_on_by_itself(connectable
     assert not any(secret in caplog.text for secret in oauth.given)
 
 
-async def test_the_owner_is_asked_with_all_that_the_standards_want(connectable, oauth):
-    async with connecting(connectable) as (_, address):
-        told = parse_qs(urlsplit(address).query)
-    assert address.startswith(f"{oauth.server.url}/authorize?")
-    assert told["aud"] == [f"{oauth.server.url}/fhir"]
-    assert told["scope"] == ["offline_access user/*.rs"]
+async def test_the_owner_is_asked_with_all_that_the_standards_want(oauth):
+    async with attempt(oauth) as (_, address), attempt(oauth) as (_, other):
+        told, again = (parse_qs(urlsplit(one).query) for one in (address, other))
+    assert address.startswith(f"{oauth.server.url}/a?")
+    assert told["scope"] == ["a b"]
     assert len(told["state"][0]) >= 32
     assert len(told["code_challenge"][0]) == 43
-    assert CLIENT_SECRET not in address
+    assert all(told[name] != again[name] for name in ("state", "code_challenge"))
+    assert quote_plus(CLIENT_SECRET) not in address
 
 
-async def test_what_is_no_answer_to_the_question_is_not_heard(connectable, oauth):
-    async with connecting(connectable) as (running, address), httpx.AsyncClient() as browser:
+async def test_what_is_no_answer_to_the_question_is_not_heard(oauth):
+    async with attempt(oauth) as (task, address), httpx.AsyncClient() as browser:
         right = oauth.consent(address)
         code = parse_qs(urlsplit(right).query)["code"][0]
         callback = right.partition("?")[0]
@@ -152,16 +172,24 @@ async def test_what_is_no_answer_to_the_question_is_not_heard(connectable, oauth
             assert (await browser.get(f"{callback}?{urlencode(forged)}")).status_code == 400
         assert (await browser.get(callback.replace("/callback", "/other"))).status_code == 404
         assert (await browser.get(right)).status_code == 200
-        _, err = await running.communicate()
-    assert (running.returncode, err) == (0, b"")
+        assert await task in oauth.current.values()
     assert [form["code"] for form in oauth.forms] == [code]
 
 
-async def test_who_does_not_consent_is_believed(connectable, oauth):
-    async with connecting(connectable) as (running, address), httpx.AsyncClient() as browser:
-        assert (await browser.get(oauth.consent(address, refuses=True))).status_code == 200
-        _, err = await running.communicate()
-    assert (running.returncode, err) == (1, b"The gateway was not let in (access_denied).\n")
+@pytest.mark.parametrize(("error", "told"), [("access_denied", "access_denied"), ("<b>Look here</b>", "no reason")])
+async def test_who_does_not_consent_is_believed(oauth, error, told):
+    async with attempt(oauth) as (task, address), httpx.AsyncClient() as browser:
+        assert (await browser.get(oauth.consent(address, error=error))).status_code == 200
+        with pytest.raises(CantOpen, match=rf"The gateway was not let in \({told}\)\."):
+            await task
+
+
+async def test_an_answer_without_a_refresh_token_is_of_no_use(oauth, monkeypatch):
+    monkeypatch.setattr(oauth, "_tokens", lambda _: {"access_token": "short"})
+    async with attempt(oauth) as (task, address), httpx.AsyncClient() as browser:
+        await browser.get(oauth.consent(address))
+        with pytest.raises(CantOpen, match="No refresh token was given"):
+            await task
 
 
 @pytest.mark.parametrize(
@@ -175,27 +203,26 @@ async def test_who_does_not_consent_is_believed(connectable, oauth):
 )
 async def test_a_code_that_can_t_be_redeemed_is_said(oauth, fault, sentence):
     oauth.lose = [fault]
-    url, lines = oauth.server.url, asyncio.Queue[str]()
-    consent = Consent(authorize_url=f"{url}/a", token_url=f"{url}/token", client_id=CLIENT, client_secret=KNOWN)
-    async with httpx.AsyncHTTPTransport() as transport, httpx.AsyncClient() as browser:
-        attempt = Connecting(consent, transport.handle_async_request, lines.put_nowait)
-        task = asyncio.create_task(attempt.refresh_token(bound("127.0.0.1", 0)))
-        await lines.get()
-        await browser.get(oauth.consent(await lines.get()))
+    async with attempt(oauth) as (task, address), httpx.AsyncClient() as browser:
+        await browser.get(oauth.consent(address))
         with pytest.raises(CantOpen) as refused:
             await task
     assert str(refused.value) == sentence
 
 
-async def test_what_has_to_be_put_first_is_said(connectable, capsys):
-    connectable("erase", "app", "north")
-    capsys.readouterr()
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "connect", "north", "--config", str(connectable.config),
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, err = await running.communicate(f"{OLD}\n".encode())
-    assert err == b"First, put it there: python -m gateway credentials put app north secret.\n"
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["north"], "First, put it there: python -m gateway credentials put app north secret."),
+        (["south"], "The clients file has no EMR south that is to be connected."),
+        (["north", "--client", "who"], "The clients file has no EMR north that is to be connected."),
+    ],
+)
+def test_what_cant_be_connected_is_said(desk, capsys, monkeypatch, arguments, sentence):
+    desk.configure(desk.hashed(OLD), accounts=FHIR.format(url="http://127.0.0.1:1", client=CLIENT))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{OLD}\n"))
+    assert main(["connect", *arguments, "--config", str(desk.config)]) == 1
+    assert capsys.readouterr().err == f"{sentence}\n"
 
 
 # -- the one who refreshes ---------------------------------------------------------------------------------------------

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 from argon2 import PasswordHasher
 
-from gateway.app import metrics_registry, running
+from gateway.api import Principal
+from gateway.app import metrics_registry, opened, running
 from gateway.credentials.store import Account, Store
-from gateway.settings import load
+from gateway.settings import examine, load
 from tests.credentials.conftest import ACCOUNT, API_KEY, NEW, OLD, OTHER, Desk
 
 NORTH = Account("app", "north")
@@ -219,3 +221,27 @@ async def test_a_store_that_is_broken_is_said_and_serves_the_others(desk, caplog
         assert (await read(http)).status_code == 503
         assert (await read(http, emr="south")).status_code == 200
     assert "can't be read or written (SQLITE_NOTADB)" in sentences(caplog)
+
+
+# -- another configuration ---------------------------------------------------------------------------------------------
+
+
+async def test_another_configuration_leaves_open_what_it_does_not_change_and_locks_what_it_does(desk):
+    desk.put()
+    found = partial(examine, {"SOUTH_KEY": "clinic-two-key"}, config=desk.config)
+    async with opened(found()[0], read=found) as service:
+        assert service.reloading is not None
+
+        async def switched(accounts: str) -> list[str]:
+            """How the accounts stand after it, without any call and after one."""
+            desk.configure(desk.hashed(OLD), accounts=accounts)
+            service.reloading.hurry()
+            await service.reloading.look()
+            before = service.accounts(Principal("app"))
+            await service.authenticate("app", OLD, "")
+            return [account.standing for account in (*before, *service.accounts(Principal("app")))]
+
+        await service.authenticate("app", OLD, "")
+        assert await switched(ACCOUNT + OTHER) == ["reachable"] * 4
+        assert await switched(ACCOUNT.replace("sandbox", 'sandbox"\nname = "North')) == ["unreachable", "reachable"]
+        assert await switched(ACCOUNT.replace("store:key", "store:other")) == ["unreachable", "unreachable"]

@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
+import io
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway.__main__ import main
 from gateway.auth import client_hash
 from gateway.keys import Keys
-from tests.e2e.processes import ROOT, at_work, bulk, process, sandbox, seen, slow
+from tests.e2e.processes import at_work, bulk, process, sandbox, seen, slow
 from tests.live.processes import free_port
 
 SECRET, CLINIC = "the-secret-of-client-one", "stored"
@@ -42,23 +43,30 @@ def emr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+Told = Callable[..., str]
+
+
 @pytest.fixture
-def folder(tmp_path: Path, emr: str) -> Path:
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
+    """What `python -m gateway` prints, on both ways."""
+
+    def typed(*arguments: str, typed: str = "") -> str:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        assert main([*arguments, "--config", str(tmp_path / "gateway.toml")]) == 0
+        out, err = capsys.readouterr()
+        return out + err
+
+    return typed
+
+
+@pytest.fixture
+def folder(tmp_path: Path, emr: str, told: Told) -> Path:
     (tmp_path / "state").mkdir()
     secret = f"hmac:{client_hash(Keys.from_file(tmp_path / 'state' / 'gateway.key'), 'one', SECRET)}"
     (tmp_path / "clients.toml").write_text(CLIENTS.format(secret=secret, base=emr, clinic=CLINIC))
     (tmp_path / "gateway.toml").write_text('state_dir = "state"\n')
-    told(tmp_path, "credentials", "put", "one", "emr", "key", typed=f"{SECRET}\n{API_KEY}\n")
+    told("credentials", "put", "one", "emr", "key", typed=f"{SECRET}\n{API_KEY}\n")
     return tmp_path
-
-
-def told(folder: Path, *arguments: str, typed: str = "") -> str:
-    """What `python -m gateway` prints, on both ways."""
-    command = [sys.executable, "-m", "gateway", *arguments]
-    environ = {"PATH": os.environ["PATH"], "GATEWAY_CONFIG": str(folder / "gateway.toml")}
-    done = subprocess.run(command, cwd=ROOT, env=environ, input=typed, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
 
 
 @contextmanager
@@ -103,8 +111,8 @@ def guises(secret: str) -> list[bytes]:
     return [plain, plain[::-1], plain.hex().encode(), base64.b64encode(plain)[:-4], secret.encode("utf-16-le")]
 
 
-def test_a_command_that_was_cut_off_is_ended_without_its_client_and_no_secret_is_left_anywhere(emr, folder):
-    sinks = [told(folder, "check"), told(folder, "credentials", "list")]
+def test_a_command_that_was_cut_off_is_ended_without_its_client_and_no_secret_is_left_anywhere(emr, folder, told):
+    sinks = [told("check"), told("credentials", "list")]
     with httpx.Client(headers=HEADERS, timeout=30) as http:
         with gateway(folder) as (running, url):
             before = seen(http, url)
