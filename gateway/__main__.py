@@ -118,6 +118,7 @@ async def _serving(
     hands_on: bool,
 ) -> None:
     """The gateway on one socket, and `/metrics` on another if there is one."""
+    stop.hung_up = lambda: None  # who asks to read again while it starts is early enough
     metrics, traced = app.metrics_registry(), settings.tracing
     async with (
         tracing.sent_to(traced.endpoint, traced.share),

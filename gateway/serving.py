@@ -158,8 +158,11 @@ class Stop:
         self._drain_s = 0.0
         self._draining: asyncio.Task[None] | None = None
         self._hurried = False
-        self.hung_up: Callable[[], None] = lambda: None
-        """What SIGHUP does, which never ends anything."""
+        self.hung_up: Callable[[], None] | None = None
+        """What SIGHUP does; without it, and when the terminal is gone that all began in, it ends everything, unless
+        that was to be ignored (`nohup`)."""
+        self._outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._began_in_terminal = _in_terminal()
 
     async def serve(
         self, *servers: tuple[Server, socket.socket], doors: Doors | None = None, drain_s: float = 0.0
@@ -193,7 +196,11 @@ class Stop:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
 
     def _hung_up(self) -> None:
-        self.hung_up()
+        is_the_terminal = self._began_in_terminal and not _in_terminal()
+        if self.hung_up is not None and not is_the_terminal:
+            self.hung_up()
+        elif not self._outlives_terminal:
+            self._asked()
 
     def _asked(self) -> None:
         if not self._servers:
@@ -225,6 +232,14 @@ class Stop:
             if not doors.busy and all(request.done() for request in requests):
                 return
             await asyncio.sleep(_LOOKS_S)
+
+
+def _in_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def run(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:

@@ -21,8 +21,9 @@ def audit(command: str, locks: Sequence[str]) -> int:
     worst = NONE
     for lock in locks:
         found = _asked(command, lock)
-        if found is None:
+        if isinstance(found, str):
             print(f"{lock}: NOT AUDITED: the service that knows of vulnerabilities could not be asked", file=sys.stderr)
+            print(found, file=sys.stderr)
             return UNKNOWN
         for sentence in found:
             print(f"{lock}: {sentence}")
@@ -31,17 +32,20 @@ def audit(command: str, locks: Sequence[str]) -> int:
     return worst
 
 
-def _asked(command: str, lock: str) -> list[str] | None:
-    """A sentence for each; `None`: it did not answer, or not for all of them."""
+def _asked(command: str, lock: str) -> list[str] | str:
+    """A sentence for each; or why there is no answer, or not one for all of them."""
     # The lock is complete: nothing has to be solved, downloaded or built for this.
     asking = [command, "--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json", "-r", lock]
     try:
         done = subprocess.run(asking, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return type(error).__name__
+    try:
         packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
-    except (OSError, subprocess.TimeoutExpired, ValueError, LookupError, TypeError):
-        return None
+    except (ValueError, LookupError, TypeError):
+        return " ".join(done.stderr.split())[-300:]
     if not packages or any("vulns" not in package for package in packages):
-        return None
+        return "it told nothing of some packages"
     return [_sentence(package, flaw) for package in packages for flaw in package["vulns"]]
 
 

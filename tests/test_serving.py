@@ -66,6 +66,28 @@ def test_a_signal_before_there_is_a_server_ends_the_start_and_closes_what_was_op
     assert told == ["closed"]
 
 
+@pytest.mark.parametrize(
+    ("reads_again", "began", "still", "ends"),
+    [(False, False, False, True), (True, False, False, False), (True, True, True, False), (True, True, False, True)],
+)
+def test_hanging_up_is_to_read_again_unless_it_is_the_terminal_that_is_gone(
+    monkeypatch, reads_again, began, still, ends
+):
+    told: list[str] = []
+    monkeypatch.setattr("gateway.serving._in_terminal", lambda: began)
+
+    async def work(stop: serving.Stop) -> None:
+        if reads_again:
+            stop.hung_up = lambda: told.append("read again")
+        monkeypatch.setattr("gateway.serving._in_terminal", lambda: still)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+        told.append("went on")
+
+    serving.run(work)
+    assert told == ([] if ends else ["read again", "went on"])
+
+
 # -- doors ------------------------------------------------------------------------------------------------------------
 
 
