@@ -11,9 +11,10 @@ IN := $(VENV)/bin/python
 PIP_FLAGS := --quiet --disable-pip-version-check
 BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard bench/*.py)))
 
-# How long each account's part of the fault matrix may take, in seconds.
+# How long each account's part of the fault matrix may take, in seconds; and how many histories are played.
 FAULTS_S ?= $(if $(BOUND),2,45)
-export FAULTS_S
+RUNS ?= $(if $(BOUND),60,1000)
+export FAULTS_S RUNS
 
 .PHONY: run test faults security lint bench live locks sbom audit drill soak clean
 
@@ -36,10 +37,12 @@ bench: $(VENV)/dev.stamp
 	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
 
 # The gateway is killed at every boundary that it crosses, and started again; BOUND=n: at n at most of each scenario on
-# each EMR. And the whole of what `make test` tries a part of: the matrix, as far as the time goes, kills, and fuzzing.
+# each EMR. And the whole of what `make test` tries a part of: the matrix, as far as the time goes, kills, and fuzzing; and
+# histories, the same for the same SEED. The gateways that are broken on purpose are tried only where nothing is bounded.
 BOUND ?=
 faults: $(VENV)/dev.stamp
-	BOUND=$(BOUND) $(IN) -m pytest -n 2 -m faults tests/faults tests/e2e tests/test_fault_matrix.py
+	BOUND=$(BOUND) PYTHONHASHSEED=0 $(IN) -m pytest -n 2 -m faults $(if $(BOUND),--deselect tests/histories/test_mutants.py) \
+		tests/faults tests/e2e tests/test_fault_matrix.py tests/histories
 
 # Attacked by clients and by EMRs, and searched for what must never be told; BOUND=1: a part of it, in about a minute.
 security: $(VENV)/dev.stamp
