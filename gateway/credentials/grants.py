@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import httpx
@@ -59,7 +59,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    access: str
+    access: str = field(repr=False)
     good_until: float
 
 

@@ -102,8 +102,8 @@ def is_chosen(keys: Keys, client_id: str, secret: str, kept: Iterable[str]) -> b
 class _Known:
     """What this process knows of an account that was unlocked."""
 
-    data_key: bytes
-    credentials: Mapping[str, str]
+    data_key: bytes = field(repr=False)
+    credentials: Mapping[str, str] = field(repr=False)
     account: OpenAccount
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from contextlib import asynccontextmanager
 from functools import partial
 
 import httpx
+import pytest
 from argon2 import PasswordHasher
 
 from gateway.api import Principal
@@ -91,6 +93,20 @@ async def test_one_of_several_that_is_erased_locks_the_account(desk, caplog):
         assert (await read(http)).status_code == 503
     store.close()
     assert "Its credential key is not in the store; put it there" in sentences(caplog)
+
+
+async def test_nothing_that_holds_a_secret_shows_it(desk):
+    desk.put()
+    async with opened(load({}, config=desk.config)) as service:
+        await service.authenticate("app", OLD, "")
+        found = [one for one in gc.get_objects() if str(type(one).__module__).startswith(("gateway.", "plugins."))]
+        store = Store(desk.state / "credentials.sqlite", desk.keys)
+        data_key = store.data_key(NORTH, OLD)
+        store.close()
+        assert any(type(one).__name__ == "_Known" for one in found)
+        shown = [repr(one) for one in found]
+    for secret in (API_KEY, OLD, repr(data_key)):
+        assert not any(secret in text for text in shown)
 
 
 # -- the client's secret is replaced -----------------------------------------------------------------------------------
@@ -178,6 +194,26 @@ async def test_the_gateways_key_is_replaced_without_any_client(desk, capsys):
     desk("rotate-key")
     async with started(desk) as http:
         assert (await read(http)).status_code == 200
+
+
+async def test_a_rotation_that_was_cut_short_is_ended_by_another_one(desk, monkeypatch):
+    desk.put()
+    for at in ("succeed", "Store.seal_anew"):
+        with monkeypatch.context() as cut:
+            cut.setattr(f"gateway.app.{at}", _cut_short)
+            with pytest.raises(KeyboardInterrupt):
+                desk("rotate-key")
+        async with started(desk) as http:
+            assert (await read(http)).status_code == 200
+    desk("rotate-key")
+    desk("rotate-key")
+    async with started(desk) as http:
+        assert (await read(http)).status_code == 200
+    assert sorted(path.name for path in desk.state.glob("gateway.key*")) == ["gateway.key"]
+
+
+def _cut_short(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 async def test_a_key_that_is_referred_to_is_replaced_by_one_that_is_referred_to(desk, capsys):
