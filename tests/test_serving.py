@@ -67,14 +67,22 @@ def test_a_signal_before_there_is_a_server_ends_the_start_and_closes_what_was_op
 
 
 @pytest.mark.parametrize(
-    ("reads_again", "began", "still", "ends"),
-    [(False, False, False, True), (True, False, False, False), (True, True, True, False), (True, True, False, True)],
+    ("reads_again", "began", "still", "ignored", "expected"),
+    [
+        (False, False, False, False, []),
+        (True, False, False, False, ["read again", "went on"]),
+        (True, True, True, False, ["read again", "went on"]),
+        (True, True, False, False, []),
+        (True, True, False, True, ["went on"]),
+        (True, False, False, True, ["read again", "went on"]),
+    ],
 )
 def test_hanging_up_is_to_read_again_unless_it_is_the_terminal_that_is_gone(
-    monkeypatch, reads_again, began, still, ends
+    monkeypatch, reads_again, began, still, ignored, expected
 ):
     told: list[str] = []
     monkeypatch.setattr("gateway.serving._in_terminal", lambda: began)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
 
     async def work(stop: serving.Stop) -> None:
         if reads_again:
@@ -84,8 +92,11 @@ def test_hanging_up_is_to_read_again_unless_it_is_the_terminal_that_is_gone(
         await asyncio.sleep(0.01)
         told.append("went on")
 
-    serving.run(work)
-    assert told == ([] if ends else ["read again", "went on"])
+    try:
+        serving.run(work)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told == expected
 
 
 # -- doors ------------------------------------------------------------------------------------------------------------
