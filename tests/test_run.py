@@ -167,6 +167,16 @@ async def test_an_undo_is_quiet_even_where_the_write_was_not():
     assert (emr.writes, emr.heard) == (2, ["a"])
 
 
+async def test_an_undo_says_how_it_was_before_for_what_only_the_emr_knows_of_it():
+    model, emr, run, _ = world(LATE, INTENTS["move"], {1: "other"})
+    before = next(a for a in model.standing() if a.id == "a")
+    sent = []
+    change = emr.change
+    emr.change = lambda step: (sent.append(step), change(step))[1]
+    await run.carry_out()
+    assert [step.restores for step in sent] == [None, before]
+
+
 async def test_a_booking_that_can_only_be_cancelled_again_is_cancelled_quietly():
     model, emr, run, _ = world(replace(NO_MOVE, discard=False), INTENTS["move"], {2: "refuse"})
     end = await run.carry_out()

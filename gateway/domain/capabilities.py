@@ -95,6 +95,8 @@ class Capabilities:
     """Writes carry the version read before, and a stale one is refused."""
     trims_comment: bool = False
     """Text comes back without leading and trailing white space, and the plugin calls that equal."""
+    joins_lines: bool = False
+    """Line breaks come back as spaces, and the plugin calls text equal whose words are."""
     grid_s: int = 0
     """Times are rounded to a grid of so many seconds, and the plugin calls that equal. 0: exact."""
 

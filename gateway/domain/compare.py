@@ -13,6 +13,8 @@ from gateway.domain.steps import Cancel, Change, Confirm, Create, Receipt, Step
 def same_text(one: str | None, other: str | None, can: Capabilities) -> bool:
     """Equal as far as the EMR can tell; no comment and an empty one are the same."""
     left, right = one or "", other or ""
+    if can.joins_lines:
+        return left.split() == right.split()
     return left.strip() == right.strip() if can.trims_comment else left == right
 
 

@@ -26,6 +26,8 @@ class Change:
     """The slots it will hold; given with every new `span` or `resource_id` where the EMR has slots at all."""
     new_id: bool = False
     """The EMR will give it another id."""
+    restores: Appointment | None = None
+    """Of a step back: how it was before, for what only the EMR knows about it."""
     quiet: bool = False
     """The patient is not to hear of it from the EMR, whatever the account says: here and in the other steps."""
     kind: Literal["change"] = "change"

@@ -107,6 +107,7 @@ class Undo:
             resource_id=before.resource_id if step.resource_id is not None else None,
             comment=(before.comment or "") if step.comment is not None else None,
             slots=_slots_of(before) if moves else (),
+            restores=before,
             quiet=True,
         )
 

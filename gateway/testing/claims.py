@@ -78,6 +78,7 @@ CLAIMS: dict[str, Claim] = {
 UNPROVEN = {
     "late_write_s": "that a write can't come any later is known to the vendor only",
     "grid_s": "every case compares times by it",
+    "joins_lines": "every case compares comments by it",
     "concurrency": "a limit that the gateway keeps",
     "min_interval_s": "a limit that the gateway keeps",
     "quota": "a limit that the gateway keeps",

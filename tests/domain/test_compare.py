@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.compare import deviations, proven
+from gateway.domain.compare import deviations, proven, same_text
 from gateway.domain.model import Status
 from gateway.domain.steps import Confirm, Receipt
 from tests.model import CAN, booked
@@ -64,3 +64,13 @@ def test_without_any_version_only_what_is_shown_just_so_is_ours():
     assert proven(Receipt(), found, CAN) is None
     assert proven(Receipt(version=None), found, CAN) is None
     assert proven(Receipt(appointment=replace(OTHER, version="2")), found, CAN) == replace(OTHER, version="2")
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_same"),
+    [("two lines", True), (" two  lines ", True), ("two\nlines", True), ("twolines", False), ("two lines more", False)],
+)
+def test_where_lines_are_joined_the_words_are_the_text(shown, is_same):
+    can = replace(CAN, joins_lines=True)
+    assert same_text("two\r\nlines", shown, can) is is_same
+    assert not same_text("two\r\nlines", "two lines", CAN)
