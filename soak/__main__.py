@@ -84,9 +84,26 @@ async def soaked(folder: Path, emr: str, url: str, seconds: float) -> list[str]:
         samples = await under_load(clinic, metrics, folder, emr, load / 2, seconds)
         await asyncio.sleep(IDLE_S)
         after = await sample(metrics, began)
+        switched, refused = await reloads(metrics)
+    print(f"its configuration was switched {switched:.0f} times")
     tell(clinic, samples, after, folder)
     wrong = [f"answered otherwise: {what}, {count} times" for what, count in clinic.wrong.items()]
+    if refused or switched < seconds / RELOAD_S / 2:
+        wrong.append(f"its configuration was switched {switched:.0f} times, and refused {refused:.0f} times")
     return [*complaints(samples, idle, after), *wrong]
+
+
+async def reloads(http: aiohttp.ClientSession) -> tuple[float, float]:
+    """How often the configuration was switched, and how often it was refused."""
+    async with http.get("/metrics") as answer:
+        text = await answer.text()
+    found = {
+        one.labels["result"]: one.value
+        for family in families(text)
+        for one in family.samples
+        if one.name == "gateway_configuration_reloads_total"
+    }
+    return found["switched"], found["refused"]
 
 
 async def under_load(
