@@ -1,7 +1,7 @@
 """The one import that a plugin needs. What stands here is promised to third parties; nothing else of `gateway` is."""
 
 from gateway.consent import AuthorizationCode, Consent
-from gateway.domain.availability import bookable
+from gateway.domain.availability import bookable, without
 from gateway.domain.capabilities import Capabilities, Support
 from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span, Status
@@ -96,4 +96,5 @@ __all__ = [
     "to_wall",
     "today",
     "units",
+    "without",
 ]

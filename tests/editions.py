@@ -35,6 +35,12 @@ SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "client_secret": "open-sesame",
         "confirmed_id": "1",
     },
+    ("drchrono", "standard"): {
+        **SERVER,
+        "client_id": "gateway",
+        "client_secret": "open-sesame",
+        "practice_group": "4711",
+    },
     ("gnuhealth", "standard"): {**SERVER, "database": "his", "username": "gateway", "password": "open-sesame"},
     **{("sandbox", name): {"clinic": "clinic", "api_key": "clinic-key", "personality": name} for name in ALL},
 }

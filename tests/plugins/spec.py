@@ -33,6 +33,8 @@ from gateway.testing.practice import Practice
 ROOT = Path(__file__).parents[2]
 WHOLE = "urn:document"
 FORM = "application/x-www-form-urlencoded"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C reads a vendor's megabyte in half a second; in Python it takes ten."""
 METHODS = ("get", "put", "post", "delete", "patch")
 
 Tree = Mapping[str, Any]
@@ -61,7 +63,7 @@ def document(name: str) -> Document:
     path = path_of(name)
     assert path is not None
     text = path.read_text()
-    return Document(yaml.safe_load(text) if path.suffix in (".yml", ".yaml") else json.loads(text))
+    return Document(yaml.load(text, Loader=LOADER) if path.suffix in (".yml", ".yaml") else json.loads(text))
 
 
 class Document:
@@ -257,11 +259,13 @@ async def every_exchange(world: World) -> None:
 
 
 @contextmanager
-def judging(world: World, name: str) -> Iterator[World]:
-    """The same world, in which nothing may be otherwise than the document says, where that is here."""
+def judging(world: World, name: str, *, ignoring: tuple[str, ...] = (), gaps: str = "(?!)") -> Iterator[World]:
+    """The same world, in which nothing may be otherwise than the document says, where that is here. `gaps`: of the
+    mistakes, those that are the document's own."""
     if path_of(name) is None:
         yield world
         return
-    judged = Judged(world.transport, document(name))
+    judged = Judged(world.transport, document(name), ignoring=ignoring)
     yield replace(world, transport=judged)
-    assert not judged.mistakes, "\n".join(sorted(set(judged.mistakes)))
+    left = {mistake for mistake in judged.mistakes if not re.fullmatch(gaps, mistake)}
+    assert not left, "\n".join(sorted(left))

@@ -1,0 +1,54 @@
+"""The DrChrono plugin keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.in_process import InProcessTransport
+from gateway.plugin import Span
+from gateway.testing import EmrContract, World
+from gateway.testing.matrix import Opens
+from plugins.drchrono import emr_vendor
+from tests.plugins.drchrono.conftest import Practice
+
+
+def world_of(practice: Practice) -> World:
+    transport = InProcessTransport(practice.fake.app)
+
+    async def waiting(span: Span, resource_id: str) -> str:
+        return practice.staff_books(span, resource_id, status="Not Confirmed")
+
+    return World(
+        vendor=emr_vendor(),
+        emr=practice.open(transport),
+        other=Practice(group="4712", first_id=2000).open(),
+        patient_id=practice.kim,
+        resource_ids=(practice.anna, practice.bo),
+        healthcare_service_id=practice.service,
+        care_unit_id=practice.office,
+        openings=tuple(practice.half_hour(n) for n in range(4)),
+        unknown_id="999999",
+        transport=transport,
+        open_over=practice.open,
+        beyond_clock_change=practice.half_hour(beyond=True),
+        make_unconfirmed=waiting,
+    )
+
+
+@asynccontextmanager
+async def worlds(_: Path) -> AsyncIterator[Mapping[str, Opens]]:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[World]:
+        yield world_of(Practice())
+
+    yield {"TestDrChrono": opened}
+
+
+class TestDrChrono(EmrContract):
+    @pytest.fixture
+    def world(self, practice: Practice) -> World:
+        return world_of(practice)
