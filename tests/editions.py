@@ -41,6 +41,16 @@ SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "client_secret": "open-sesame",
         "practice_group": "4711",
     },
+    **{
+        ("nexhealth", edition): {
+            **SERVER,
+            "subdomain": "practice",
+            "location_id": "7",
+            "api_key": "open-sesame",
+            "system": system,
+        }
+        for edition, system in {"standard": "open-dental", "others": "other"}.items()
+    },
     ("gnuhealth", "standard"): {**SERVER, "database": "his", "username": "gateway", "password": "open-sesame"},
     **{("sandbox", name): {"clinic": "clinic", "api_key": "clinic-key", "personality": name} for name in ALL},
 }

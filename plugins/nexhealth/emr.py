@@ -1,0 +1,212 @@
+"""The port of a NexHealth account."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any, TypeVar
+
+import httpx
+
+from gateway.plugin import (
+    Appointment,
+    Cancel,
+    Capabilities,
+    Change,
+    Confirm,
+    Create,
+    Emr,
+    Entry,
+    FindFreeTime,
+    FreeTime,
+    Kind,
+    MaybeDone,
+    Page,
+    ReadCalendar,
+    Receipt,
+    Refused,
+    Slot,
+    VendorHttp,
+    by_cursor,
+    by_days,
+    sense,
+    today,
+)
+from plugins.nexhealth import words
+from plugins.nexhealth.declared import declared, edition
+from plugins.nexhealth.settings import Settings
+
+APPOINTMENTS = "/appointments"
+DAYS = 14
+"""No more should be asked for at once."""
+MOST = "300"
+"""Rows on a page."""
+
+T = TypeVar("T")
+
+
+class NexHealthEmr(Emr):
+    def __init__(self, http: VendorHttp, settings: Settings) -> None:
+        tenant = f"{settings.base_url} {settings.subdomain}"
+        super().__init__(declared(settings), tenant=tenant, edition=edition(settings).name)
+        self._http, self._settings, self._here = http, settings, settings.location_id
+
+    # -- reads -------------------------------------------------------------------------------------------------
+
+    async def appointment(self, id: str) -> Appointment | None:
+        if not words.is_appointment_id(id):
+            return None
+        found = await self._one(f"{APPOINTMENTS}/{id}", lambda answer: self._read(words.data(answer)))
+        if found is not None and found.id != id:
+            raise MaybeDone("asked for one appointment, it showed another")
+        return found
+
+    async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
+        rows = await self._rows(wanted)
+        found = [sense(self._read, row) for row in rows]
+        return [one for one in found if one is not None and _is_wanted(one, wanted)]
+
+    async def free_time(self, wanted: FindFreeTime) -> FreeTime:
+        who, what, zone = wanted.resource_id, wanted.healthcare_service_id, self._settings.zone
+        if who is None:
+            raise Refused("unsupported", "free time is of a provider")
+        if not words.is_id(who) or not (what is None or words.is_id(what)) or not self._is_here(wanted.care_unit_id):
+            return FreeTime("slots")
+        asked = words.opening(wanted, self._here, who)
+
+        async def ask(first: date, last: date) -> list[Slot]:
+            days = [("start_date", str(first)), ("days", str((last - first).days + 1))]
+
+            def read(answer: httpx.Response) -> list[Slot]:
+                return words.slots(words.data(answer), wanted, self._settings)
+
+            return await self._asked("/available_slots", read, [*days, *asked])
+
+        return FreeTime("slots", tuple(await by_days(ask, wanted.span, zone, most=DAYS, earliest=today(zone))))
+
+    async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
+        """With blocked time, and with others' appointments in the same operatory."""
+        rows = await self._rows(ReadCalendar(appointment.span))
+        others = [row for row in rows if str(row["id"]) not in (appointment.id, *ignoring)]
+        return any(sense(lambda row: words.holds(row, appointment), row) for row in others)
+
+    async def directory(self, kind: Kind) -> Sequence[Entry]:
+        if kind is Kind.CARE_UNIT:
+            return [await self._location()]
+        path, where = f"/{words.DIRECTORIES[kind]}", [("location_id", self._here)]
+        if kind is Kind.SERVICE:
+            return await self._asked(path, lambda answer: [words.entry(row) for row in words.data(answer)], where)
+        return [sense(words.entry, row) for row in await self._listed(path, where)]
+
+    async def look_up(self, kind: Kind, id: str) -> Entry | None:
+        if not words.is_id(id):
+            return None
+        if kind is Kind.CARE_UNIT:
+            return await self._location() if id == self._here else None
+        path = f"/{words.DIRECTORIES[kind]}/{id}"
+        found = await self._one(path, lambda answer: words.entry(words.data(answer)))
+        if found is not None and found.id != id:
+            raise MaybeDone("asked for one record, it showed another")
+        return found
+
+    async def find_own(self, step: Create | Change) -> Appointment | None:
+        if not isinstance(step, Create):
+            raise Refused("unsupported")
+        wanted = ReadCalendar(step.span, resource_id=step.resource_id, patient_id=step.patient_id)
+        return next((one for one in await self.calendar(wanted) if _is_from(one, step)), None)
+
+    async def probe(self) -> Capabilities:
+        """A location that takes no bookings keeps them in NexHealth's copy, and the practice never sees them."""
+        takes = await self._http.read(f"/locations/{self._here}", lambda a: words.data(a)["insert_appt_client"])
+        return self.capabilities if takes is True else replace(self.capabilities, create=False)
+
+    # -- writes ------------------------------------------------------------------------------------------------
+
+    async def create(self, step: Create) -> Receipt:
+        if not self._is_here(step.care_unit_id):
+            raise Refused("invalid", "a booking at another location")
+
+        def made(answer: httpx.Response) -> Receipt:
+            found = self._read(words.data(answer)["appt"])
+            if found is None or not _is_from(found, step):
+                raise ValueError("the answer is about another booking")
+            return Receipt(id=found.id)
+
+        params = [("subdomain", self._settings.subdomain), ("location_id", self._here)]
+        return await self._http.write("POST", APPOINTMENTS, made, params=[*params], json=words.booking(step))
+
+    async def change(self, step: Change) -> Receipt:
+        if step.resource_id is not None or self.capabilities.move == "none":
+            raise Refused("unsupported", "a change that would not reach the practice")
+        return await self._patch(step.before.id, words.changed(step))
+
+    async def cancel(self, step: Cancel) -> Receipt:
+        return await self._patch(step.before.id, words.cancellation(step))
+
+    async def confirm(self, step: Confirm) -> Receipt:
+        return await self._patch(step.before.id, {"appt": {"confirmed": True}})
+
+    async def _patch(self, id: str, body: dict[str, Any]) -> Receipt:
+        if not words.is_appointment_id(id):
+            raise Refused("not_found")
+
+        def same(answer: httpx.Response) -> Receipt:
+            if str(words.data(answer)["appt"]["id"]) != id:
+                raise ValueError("the answer is about another appointment")
+            return Receipt(id=id)
+
+        whose = [("subdomain", self._settings.subdomain)]
+        return await self._http.write("PATCH", f"{APPOINTMENTS}/{id}", same, params=[*whose], json=body)
+
+    # -- asking ------------------------------------------------------------------------------------------------
+
+    def _read(self, row: words.Json) -> Appointment | None:
+        return words.appointment(row, self._settings)
+
+    def _is_here(self, care_unit_id: str | None) -> bool:
+        return care_unit_id in (None, self._here)
+
+    async def _location(self) -> Entry:
+        return await self._http.read(f"/locations/{self._here}", lambda answer: words.entry(words.data(answer)))
+
+    async def _rows(self, wanted: ReadCalendar) -> list[words.Json]:
+        ids = (wanted.resource_id, wanted.patient_id)
+        if not all(words.is_id(id) for id in ids if id is not None) or not self._is_here(wanted.care_unit_id):
+            return []
+        return await self._listed(APPOINTMENTS, words.filters(wanted, self._here))
+
+    async def _listed(self, path: str, params: words.Params) -> list[words.Json]:
+        async def ask(cursor: str | None) -> Page[words.Json]:
+            further = [] if cursor is None else [("end_cursor", cursor)]
+            return await self._asked(path, words.page, [*params, ("per_page", MOST), *further])
+
+        return await by_cursor(ask)
+
+    async def _asked(self, path: str, parse: Callable[[httpx.Response], T], params: words.Params) -> T:
+        return await self._http.read(path, parse, params=[("subdomain", self._settings.subdomain), *params])
+
+    async def _one(self, path: str, parse: Callable[[httpx.Response], T]) -> T | None:
+        return await _found(self._asked(path, parse, []))
+
+
+async def _found(asking: Awaitable[T]) -> T | None:
+    try:
+        return await asking
+    except Refused as no:
+        if no.reason != "not_found":
+            raise
+        return None
+
+
+def _is_from(one: Appointment, step: Create) -> bool:
+    return one.native.get("marker") == words.marker(step)
+
+
+def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
+    """What was listed is looked at again: it is of more days, and a filter that is not known may be passed over."""
+    return (
+        one.span.overlaps(wanted.span)
+        and wanted.resource_id in (None, one.resource_id)
+        and wanted.patient_id in (None, one.patient_id)
+    )
