@@ -149,16 +149,17 @@ class DrChronoEmr(Emr):
             raise Refused("unsupported")
         wanted = ReadCalendar(step.span, resource_id=step.resource_id, patient_id=step.patient_id)
         own = [one for one in await self.calendar(wanted) if words.is_made_by(one, step)]
-        return max(own, key=lambda one: (one.version or "", one.id), default=None)
+        return max(own, key=lambda one: int(one.id), default=None)
 
     async def probe(self) -> Capabilities:
         """Is it the practice group that the account says to be of?"""
 
         def groups(answer: httpx.Response) -> set[str]:
-            return {str(row["practice_group"]) for row in _rows(answer.json())}
+            told = [row["practice_group"] for row in _rows(answer.json())]
+            return {str(group) for group in told if group is not None}
 
         seen = await self._http.read("/doctors", groups, params=[("page_size", "1")])
-        if seen != {self._settings.practice_group}:
+        if seen - {self._settings.practice_group}:
             raise Refused("invalid", "whoever has let the gateway in is of another practice group")
         return self.capabilities
 

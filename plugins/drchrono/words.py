@@ -143,7 +143,7 @@ def _text(id: object) -> str:
 def is_made_by(one: Appointment, step: Create) -> bool:
     made = (one.patient_id, one.healthcare_service_id, one.comment or "", one.span.key, one.status)
     asked = (step.patient_id, step.healthcare_service_id, step.comment or "", step.span.key, Status.BOOKED)
-    return made == asked and step.care_unit_id in (None, one.care_unit_id)
+    return made == asked and step.care_unit_id in (None, one.care_unit_id) and not one.native["series"]
 
 
 def problem(response: httpx.Response) -> EmrError | None:

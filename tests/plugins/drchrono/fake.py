@@ -57,8 +57,6 @@ class FakeDrChrono:
         self.refresh: str | None = None
         self.spent: set[str] = set()
         self.refreshed = 0
-        self.throttled_for: int | None = None
-        """The next call is too many: come again after so many seconds."""
         self._last, self._ticks = first_id, 0
         one, all = "/api/appointments/{id}", "/api/appointments"
         self.app = Starlette(
@@ -160,9 +158,6 @@ class FakeDrChrono:
         return serve
 
     def _admit(self, request: Request) -> None:
-        if self.throttled_for is not None:
-            seconds, self.throttled_for = self.throttled_for, None
-            raise Wrong(429, detail=f"Test prose. Expected available in {seconds} seconds.")
         if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.access:
             raise Wrong(401, detail="Test prose.")
 

@@ -102,11 +102,6 @@ class TestDrChronoOverHttp(PatchScenarios):
         assert practice.fake.shown(id) == before
         assert practice.fake.written() == []
 
-    async def test_too_many_calls_are_waited_for_as_long_as_it_says(self, app: App, practice: Practice):
-        made = await app.booked()
-        practice.fake.throttled_for = 1
-        assert (await app.patch(made["id"], comment="word"))["comment"] == "word"
-
     # -- clocks ------------------------------------------------------------------------------------------------------
 
     async def test_beyond_a_clock_change_the_wall_time_is_what_was_asked_for(self, app: App, practice: Practice):
