@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -83,11 +84,12 @@ class AthenaEmr(Emr):
 
     # -- reads -------------------------------------------------------------------------------------------------
 
-    async def appointment(self, id: str) -> Appointment | None:
-        record = await self._records.record(id)
-        if record is None or record.status == words.OPEN or not await self._records.ours({record.department_id}):
-            return None
-        return await self._records.whole(record)
+    async def appointments(self, ids: Sequence[str]) -> Mapping[str, Appointment | None]:
+        records = await asyncio.gather(*(self._records.record(id) for id in ids))
+        taken = [record for record in records if record is not None and record.status != words.OPEN]
+        ours = await self._records.ours({record.department_id for record in taken}) if taken else []
+        found = await self._records.whole([record for record in taken if record.department_id in ours])
+        return {id: found.get(id) for id in ids}
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         ids = {"providerid": wanted.resource_id, "patientid": wanted.patient_id, "departmentid": wanted.care_unit_id}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import TypeVar
 
 import httpx
@@ -48,15 +50,19 @@ class Records:
             raise MaybeDone("asked for one record, it showed another")
         return found
 
-    async def whole(self, record: Record) -> Appointment:
-        """By itself a record shows too little: it is read where a list shows it."""
-        day = words.said(record.day)
-        where = {"departmentid": record.department_id, "providerid": record.provider_id}
-        listed = await self.booked({"startdate": day, "enddate": day, **where})
-        found = next((one for one in listed if one.id == record.id), None)
-        if found is None:
+    async def whole(self, records: Sequence[Record]) -> dict[str, Appointment]:
+        """By itself a record shows too little: they are read where lists show them, a provider's day at a time."""
+        days = dict.fromkeys((record.day, record.department_id, record.provider_id) for record in records)
+        listed = await asyncio.gather(*(self._on(*day) for day in days))
+        found = {one.id: one for day in listed for one in day}
+        if any(record.id not in found for record in records):
             raise MaybeDone("an appointment is in no list")
-        return await self._with_hidden_notes(found)
+        shown = await asyncio.gather(*(self._with_hidden_notes(found[record.id]) for record in records))
+        return {one.id: one for one in shown}
+
+    async def _on(self, day: date, department_id: str, provider_id: str) -> list[Appointment]:
+        place = {"departmentid": department_id, "providerid": provider_id}
+        return await self.booked({"startdate": words.said(day), "enddate": words.said(day), **place})
 
     async def booked(self, where: Mapping[str, str]) -> list[Appointment]:
         """The account's own, cancelled ones too."""

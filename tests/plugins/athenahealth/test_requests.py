@@ -121,6 +121,19 @@ async def test_one_is_read_by_its_id_and_then_where_a_list_shows_all_of_it(athen
     }
 
 
+async def test_many_of_a_providers_day_are_read_from_one_list(athena, emr):
+    ids = ("1110189", "2204083", "5")
+    athena.get(OTHER).respond(json=[{**RECORD, "appointmentid": "2204083"}])
+    athena.get(f"{PRACTICE}/appointments/5").respond(json=[{**RECORD, "appointmentid": "5", "providerid": "9"}])
+    athena.get(f"{PRACTICE}/appointments/6").respond(404, json=ERROR)
+    lists = athena.get(f"{PRACTICE}/appointments/booked").respond(
+        json=listed(*({**BOOKED, "appointmentid": id} for id in ids))
+    )
+    found = await emr.appointments([*ids, "6"])
+    assert [found[id] is not None for id in (*ids, "6")] == [True, True, True, False]
+    assert [call.request.url.params["providerid"] for call in lists.calls] == ["528", "9"]
+
+
 async def test_a_token_is_asked_for_once_and_goes_along(athena, emr):
     athena.get(f"{PRACTICE}/appointments/booked").respond(json=listed(BOOKED))
     for _ in range(2):
