@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -142,13 +143,15 @@ class AthenaEmr(Emr):
         quiet = YES if self._account.tells(step) is False else None
         form = {"patientid": step.patient_id, "appointmenttypeid": kind, "donotsendconfirmationemail": quiet}
         place = {"departmentid": step.care_unit_id or slot.care_unit_id, **beyond_web(self._settings.beyond_web)}
-        return await self._write("PUT", f"/appointments/{slot.id}", words.placed, {**form, **place}, slot_id=slot.id)
+        wanted = Slot(step.span.start, step.span.end, step.resource_id, id=slot.id)
+        parse = partial(words.placed, wanted, self._zone, None)
+        return await self._write("PUT", f"/appointments/{slot.id}", parse, {**form, **place}, slot_id=slot.id)
 
     async def change(self, step: Change) -> Receipt:
         if step.span is None and step.resource_id is None:
             return await self._note(step)
         self._check_said(step.span or step.before.span)
-        slot, is_back = await self._target(step)
+        slot, is_back = await self._target(step), step.restores is not None
         form = {
             "newappointmentid": slot,
             "patientid": step.before.patient_id,
@@ -156,7 +159,10 @@ class AthenaEmr(Emr):
             **beyond_web(is_back or self._settings.beyond_web),
         }
         path = f"{_path(step)}/reschedule"
-        return await self._write("PUT", path, words.placed, form, id=step.before.id, slot_id=slot)
+        span, provider = step.span or step.before.span, step.resource_id or step.before.resource_id
+        wanted = Slot(span.start, span.end, provider, id=slot)
+        parse = partial(words.placed, wanted, self._zone, step.before.comment)
+        return await self._write("PUT", path, parse, form, id=step.before.id, slot_id=slot)
 
     async def cancel(self, step: Cancel) -> Receipt:
         form = {"patientid": step.before.patient_id, "appointmentcancelreasonid": self._account.cancel_reason}
@@ -224,29 +230,25 @@ class AthenaEmr(Emr):
 
     # -- the slot to be taken ------------------------------------------------------------------------------------
 
-    async def _target(self, step: Change) -> tuple[str, bool]:
-        """The open slot to move onto, and whether that is a way back.
+    async def _target(self, step: Change) -> str:
+        """The open slot to move onto.
 
-        A plan names a slot that was listed. An undo names the record that the appointment was: it has become another
-        record with the same time or, for some reasons of cancelling, none. Then it is made anew, so that the
+        A plan names a slot that was listed. On the way back of an undo the record that the appointment was has become
+        another one with the same time or, for some reasons of cancelling, none. Then it is made anew, so that the
         appointment can go back to its own time.
         """
-        named = step.slots[0] if step.slots else None
-        if named is not None and named.id is not None and "type" in named.native:
-            return named.id, False
-        before, span = step.before, step.span or step.before.span
-        target = replace(before, start=span.start, end=span.end, resource_id=step.resource_id or before.resource_id)
-        is_back = named is not None and await self._came_from(named.id or "", before.id)
+        named = step.slots[0].id if step.slots else None
+        if named is not None and step.restores is None:
+            return named
+        span, provider = step.span or step.before.span, step.resource_id or step.before.resource_id
+        like = step.restores or step.before
+        target = replace(like, id=step.before.id, start=span.start, end=span.end, resource_id=provider)
         found = await self._open_at(span, target)
         if found is not None and found.id is not None:
-            return found.id, is_back
-        if not is_back:
+            return found.id
+        if step.restores is None:
             raise Refused("taken")
-        return await self._made_anew(target), True
-
-    async def _came_from(self, old_id: str, id: str) -> bool:
-        old = await self._records.record(old_id)
-        return old is not None and old.moved_to == id
+        return await self._made_anew(target)
 
     async def _open_at(self, span: Span, like: Appointment | Create) -> Slot | None:
         wanted = FindFreeTime(span, like.resource_id, like.healthcare_service_id, like.care_unit_id)

@@ -75,7 +75,7 @@ def _moved_to(row: Json) -> str | None:
 
 
 def appointment(row: Json, zone: ZoneInfo, confirmed_id: str | None) -> Appointment:
-    """A row of a list of booked ones."""
+    """A row of a list of booked ones, or of an answer, which shows less."""
     span = _span(row, zone)
     id, notes = id_of(row["appointmentid"]), [_note(note) for note in row.get("appointmentnotes") or ()]
     confirmed = None if confirmed_id is None else _id_or_none(row, "appointmentconfirmationid") == confirmed_id
@@ -89,7 +89,7 @@ def appointment(row: Json, zone: ZoneInfo, confirmed_id: str | None) -> Appointm
         healthcare_service_id=_id_or_none(row, "appointmenttypeid"),
         care_unit_id=id_of(row["departmentid"]),
         confirmed=confirmed,
-        version=row["lastmodified"],
+        version=row.get("lastmodified"),
         slot_ids=(id,),
         native={"moved": _moved_to(row) is not None},
     )
@@ -159,10 +159,14 @@ def entry(kind: Kind, row: Json) -> Entry:
 # -- answers to writes ------------------------------------------------------------------------------------------------
 
 
-def placed(answer: httpx.Response) -> Receipt:
-    """What was booked or moved, as a list of one: no more of it is believed than which slot it was."""
+def placed(wanted: Slot, zone: ZoneInfo, comment: str | None, answer: httpx.Response) -> Receipt:
+    """What was booked or moved, as a list of one. It shows too little to be the appointment: only where it tells of
+    another place than the wanted one is it kept, as proof that this is the EMR's own doing. The comment goes along."""
     (row,) = answer.json()
-    return Receipt(id=id_of(row["appointmentid"]))
+    made = appointment(row, zone, None)
+    if (made.id, made.resource_id) == (wanted.id, wanted.resource_id) and made.span.same(wanted.span):
+        return Receipt(id=made.id)
+    return Receipt(appointment=replace(made, comment=comment))
 
 
 def opened(answer: httpx.Response) -> str:

@@ -269,7 +269,7 @@ async def test_a_move_names_the_slot_and_the_patient_and_gives_the_slots_id(athe
 
 async def test_a_move_says_what_the_account_is_configured_with(athena):
     move = athena.put(f"{ONE}/reschedule").respond(json=[{**RECORD, "appointmentid": "2204083"}])
-    step = Change(chain="x", before=booked(), resource_id="528", slots=(LATER,), new_id=True)
+    step = Change(chain="x", before=booked(), resource_id="9", slots=(LATER,), new_id=True)
     await opened(athena, move_reason_id="12", beyond_web=True).change(step)
     assert dict(form(move)) == {
         "newappointmentid": "2204083", "patientid": "7968", "appointmentcancelreasonid": "12",
@@ -278,7 +278,7 @@ async def test_a_move_says_what_the_account_is_configured_with(athena):
 
 
 async def test_a_booking_takes_a_slot_for_a_patient(athena, emr):
-    book = athena.put(OTHER).respond(json=[{**RECORD, "appointmentid": "2204083"}])
+    book = athena.put(OTHER).respond(json=[{**RECORD, "appointmentid": "2204083", "starttime": "11:15"}])
     step = Create(chain="new/0", span=LATER.span, patient_id="7968", resource_id="528", slots=(LATER,))
     assert (await emr.create(step)).id == "2204083"
     assert form(book) == [("patientid", "7968"), ("appointmenttypeid", "4"), ("departmentid", "1")]
@@ -320,13 +320,12 @@ async def test_a_confirmation_is_a_status(athena, emr):
 async def test_an_undo_that_finds_no_open_slot_makes_one(athena, emr):
     """Back from 2204083 to 1110189, which was moved there and stayed closed."""
     now = booked(appointmentid="2204083", starttime="11:15")
-    athena.get(ONE).respond(json=[{**RECORD, "appointmentstatus": "x", "rescheduledappointmentid": "2204083"}])
     athena.get(f"{PRACTICE}/appointments/open").respond(json=listed())
     athena.get(f"{PRACTICE}/appointments/booked").respond(json=listed(MOVED))
     make = athena.post(f"{PRACTICE}/appointments/open").respond(json={"appointmentids": {"77": "09:00"}})
     move = athena.put(f"{OTHER}/reschedule").respond(json=[{**RECORD, "appointmentid": "77"}])
     old = Slot(at(9), at(9, 30), "528", id="1110189")
-    step = Change(chain="x", before=now, span=old.span, slots=(old,), new_id=True, quiet=True)
+    step = Change(chain="x", before=now, span=old.span, slots=(old,), new_id=True, restores=booked())
     assert (await emr.change(step)).id == "77"
     assert dict(form(make)) == {
         "appointmentdate": "03/02/2027", "appointmenttime": "09:00", "departmentid": "1", "providerid": "528",
@@ -336,14 +335,22 @@ async def test_an_undo_that_finds_no_open_slot_makes_one(athena, emr):
 
 
 async def test_no_slot_is_made_for_a_move_that_is_no_way_back(athena, emr):
-    """1110189 was moved to another one than this."""
-    now = booked(appointmentid="2204083", starttime="11:15")
-    athena.get(ONE).respond(json=[{**RECORD, "appointmentstatus": "x", "rescheduledappointmentid": "5"}])
+    """An account that looks for no free time names no slot."""
     athena.get(f"{PRACTICE}/appointments/open").respond(json=listed())
-    old = Slot(at(9), at(9, 30), "528", id="1110189")
     with pytest.raises(Refused) as no:
-        await emr.change(Change(chain="x", before=now, span=old.span, slots=(old,), new_id=True))
+        await emr.change(Change(chain="x", before=booked(), span=LATER.span, new_id=True))
     assert no.value.reason == "taken"
+
+
+@pytest.mark.parametrize(
+    "other", [{"appointmentid": "5"}, {"starttime": "11:30"}, {"duration": 60}, {"providerid": "9"}]
+)
+async def test_an_answer_that_tells_of_another_place_proves_it(athena, emr, other):
+    answer = {**RECORD, "appointmentid": "2204083", "starttime": "11:15", **other}
+    athena.put(f"{ONE}/reschedule").respond(json=[answer])
+    receipt = await emr.change(Change(chain="x", before=booked(), span=LATER.span, slots=(LATER,), new_id=True))
+    assert receipt.appointment is not None
+    assert receipt.appointment.comment == "bring the form"
 
 
 # -- refusals: of them only prose is known ----------------------------------------------------------------------------
