@@ -51,6 +51,13 @@ SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         }
         for edition, system in {"standard": "open-dental", "others": "other"}.items()
     },
+    ("opendental", "standard"): {
+        **SERVER,
+        "office": "practice",
+        "developer_key": "open",
+        "customer_key": "sesame",
+        "confirmed": [21],
+    },
     ("gnuhealth", "standard"): {**SERVER, "database": "his", "username": "gateway", "password": "open-sesame"},
     **{("sandbox", name): {"clinic": "clinic", "api_key": "clinic-key", "personality": name} for name in ALL},
 }
