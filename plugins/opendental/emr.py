@@ -148,10 +148,9 @@ class OpenDentalEmr(Emr):
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
         if kind is Kind.RESOURCE:
-            return [one for chair in await self._chairs() for one in words.chairs(chair)]
-
-        shown = await self._shown(PATHS[kind], KEYS[kind])
-        return [words.entry(kind, row) for row in shown]
+            chairs = await self._shown("/operatories", "OperatoryNum", words.chairs)
+            return [one for chair in chairs for one in chair]
+        return await self._shown(PATHS[kind], KEYS[kind], lambda row: words.entry(kind, row))
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
         if kind is Kind.RESOURCE:
@@ -227,27 +226,30 @@ class OpenDentalEmr(Emr):
         listed = await self._listed(APPOINTMENTS, named, words.asked(wanted, zone))
         return [one for one in listed if one is not None]
 
-    async def _chairs(self) -> list[words.Json]:
-        return await self._shown("/operatories", "OperatoryNum")
-
     async def _resource(self, id: str) -> Entry | None:
         """Whosever chair it is: all providers may work in it."""
         where = words.place(id)
         if where is None:
             return None
-        chair = next((row for row in await self._chairs() if row["OperatoryNum"] == where[0]), None)
-        if chair is None:
-            return None
-        own = {one.id: one for one in words.chairs(chair)}
-        if id in own:
-            return own[id]
-        providers = await self._shown("/providers", "ProvNum")
-        return words.chair_of(chair, where[1]) if any(row["ProvNum"] == where[1] for row in providers) else None
 
-    async def _shown(self, path: str, key: str) -> list[words.Json]:
-        """Patients can't be hidden."""
-        rows = await self._listed(path, lambda row: (words.number(row, key), row))
-        return [row for row in rows if key == "PatNum" or not words.is_hidden(row)]
+        def parse(row: words.Json) -> list[Entry]:
+            return [*words.chairs(row), words.chair_of(row, where[1])]
+
+        chairs = await self._shown("/operatories", "OperatoryNum", parse)
+        found = [one for chair in chairs for one in chair if one.id == id]
+        if len(found) > 1 or not found:
+            return found[0] if found else None
+        providers = await self._shown("/providers", "ProvNum", lambda row: words.number(row, "ProvNum"))
+        return found[0] if where[1] in providers else None
+
+    async def _shown(self, path: str, key: str, parse: Callable[[words.Json], T]) -> list[T]:
+        """What is not hidden; patients can't be."""
+
+        def named(row: words.Json) -> tuple[int, T | None]:
+            is_shown = key == "PatNum" or not words.is_hidden(row)
+            return words.number(row, key), parse(row) if is_shown else None
+
+        return [one for one in await self._listed(path, named) if one is not None]
 
     async def _listed(
         self, path: str, named: Callable[[words.Json], tuple[Any, T]], params: Params | None = None
