@@ -92,7 +92,7 @@ class OpenDentalEmr(Emr):
             FULL,
             local_zone=settings.zone.key,
             late_write_s=settings.late_write_s,
-            min_interval_s=settings.min_interval_s,
+            min_interval_s=FULL.min_interval_s if settings.is_remote else 0.0,
         )
         if not settings.confirmed:
             can = replace(can, confirm="none", confirmed_flag=False)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from gateway.plugin import BaseUrl, Zone
+
+REMOTE = "api.opendental.com"
 
 
 def _is_key(key: SecretStr) -> SecretStr:
@@ -36,9 +39,12 @@ class Settings(BaseModel):
     writes. Without any there is nothing to confirm."""
     unscheduled_list: bool = True
     """A cancelled appointment goes to the Unscheduled List; otherwise it stays in the book, as broken."""
-    base_url: BaseUrl = "https://api.opendental.com/api/v1"
+    base_url: BaseUrl = f"https://{REMOTE}/api/v1"
     """Or that of the office's own API service."""
-    min_interval_s: float = Field(default=1.0, ge=0)
-    """The least time between two requests, in seconds: 0 for the office's own service, which counts none."""
     late_write_s: float = Field(default=60.0, ge=0)
     """How long a write whose answer was lost may still come through, in seconds."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Through the vendor's own servers, which count requests; an office's own service does not."""
+        return (urlsplit(self.base_url).hostname or "").rstrip(".") == REMOTE

@@ -44,7 +44,7 @@ class Office:
         developer, customer = self.fake.keys.split("/")
         return {
             "office": "test-street", "developer_key": developer, "customer_key": customer, "zone": self.zone.key,
-            "base_url": self.fake.url, "confirmed": [21], "min_interval_s": 0, "late_write_s": 0.05,
+            "base_url": self.fake.url, "confirmed": [21], "late_write_s": 0.05,
         }  # fmt: skip
 
     def open(self, transport: httpx.AsyncBaseTransport | None = None, reason: str | None = None, **more: Any) -> Emr:
