@@ -9,6 +9,7 @@ import pytest
 from gateway.domain.model import Appointment, Status
 from gateway.domain.steps import Cancel, Change, Create, Receipt
 from gateway.execute.attempt import Attempt
+from gateway.port import Throttled
 from tests.model import CAN, Model, booked, grid, span
 from tests.model_emr import Clock, ModelEmr
 
@@ -27,10 +28,14 @@ class Pending(ModelEmr):
     """Whatever is shown of what was written is pending until `written_at`."""
 
     written_at = 120.0
+    away = (0.0, 0.0)
+    """From when to when it can't be asked."""
     reads = 0
 
     def _shown(self, found: Appointment | None) -> Appointment | None:
         self.reads += 1
+        if self.away[0] <= self.clock.seconds < self.away[1]:
+            raise Throttled
         return None if found is None else replace(found, pending=self.clock.seconds < self.written_at)
 
     async def appointment(self, id):
@@ -64,6 +69,21 @@ async def test_what_is_never_written_is_unknown_and_neither_done_nor_undone(step
     ended = await attempt.send(step)
     assert (ended.state, ended.error.code) == ("unknown", "OUTCOME_UNKNOWN")
     assert (emr.clock.seconds, emr.writes) == (300, 1)
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+async def test_an_emr_that_can_not_be_asked_for_a_while_is_asked_again(step):
+    emr, attempt = opened({1: "nothing"})
+    emr.written_at, emr.away = 0.0, (0.0, 60.0)
+    assert (await attempt.send(step)).state == "done"
+    assert 60 <= emr.clock.seconds < 70
+
+
+async def test_what_can_not_be_asked_for_in_the_end_is_unknown():
+    emr, attempt = opened({1: "nothing"})
+    emr.model.book["a"] = BEFORE
+    emr.written_at, emr.away = 1e9, (200.0, 1e9)
+    assert (await attempt.send(STEPS["change"])).state == "unknown"
 
 
 async def test_a_change_that_the_emr_takes_back_was_not_carried_out():

@@ -171,16 +171,18 @@ class Attempt:
 
     async def _read_back(self, step: Step, receipt: Receipt, path: str | None) -> Result:
         """The answer proves nothing: read until the write shows, or until it is too late for that."""
-        made, now = receipt.appointment, None
+        made, now, is_known = receipt.appointment, None, False
         id = receipt.id if made is None else made.id
-        try:
-            async for _ in self._moments(self._monotonic(), self._emr.capabilities.settles_within_s):
+        async for _ in self._moments(self._monotonic(), self._emr.capabilities.settles_within_s):
+            try:
                 now = await self._find(step, id)
-                if now is not None and not now.pending and not deviations(step, now, self._emr.capabilities):
-                    return Result("done", Receipt(appointment=as_left(now, made)))
-        except EmrError:
-            return Result("unknown", error=unknown(path))
-        if now is not None and now.pending:
+            except EmrError:
+                is_known = False
+                continue
+            is_known = now is None or not now.pending
+            if now is not None and is_known and not deviations(step, now, self._emr.capabilities):
+                return Result("done", Receipt(appointment=as_left(now, made)))
+        if not is_known:
             return Result("unknown", error=unknown(path))
         if now is None or as_before(step, now):
             return _unchanged(step, not_carried_out(path))
