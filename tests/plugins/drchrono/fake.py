@@ -11,15 +11,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 Row = dict[str, Any]
@@ -51,11 +51,14 @@ class FakeDrChrono:
         self.client, self.secret = f"client-{group}", "what DrChrono knows us by"
         self.rows: dict[str, dict[str, Row]] = {name: {} for name in (*LISTED, "appointments", "schedule_blocks")}
         self.calls: list[tuple[str, str]] = []
+        """Those that were let in."""
         self.before_write: Callable[[], Any] | None = None
         """What somebody else does just before the next write, once."""
         self.access: set[str] = set()
         self.refresh: str | None = None
         self.spent: set[str] = set()
+        self.codes: dict[str, str] = {}
+        """Codes that are good, with where they were sent to."""
         self.refreshed = 0
         self._last, self._ticks = first_id, 0
         one, all = "/api/appointments/{id}", "/api/appointments"
@@ -69,6 +72,7 @@ class FakeDrChrono:
                 Route(one, self._served(self._getting("appointments")), methods=["GET"]),
                 Route(one, self._served(self._update), methods=["PATCH"]),
                 Route(one, self._served(self._delete), methods=["DELETE"]),
+                Route("/o/authorize/", self._authorize),
                 Route("/o/token/", self._token, methods=["POST"]),
             ]
         )
@@ -122,35 +126,50 @@ class FakeDrChrono:
 
     # -- logins ------------------------------------------------------------------------------------------------------
 
+    async def _authorize(self, request: Request) -> Response:
+        """A user who says yes."""
+        asked = request.query_params
+        if (asked.get("response_type"), asked.get("client_id")) != ("code", self.client):
+            return Response("Test prose.", 400)
+        code = secrets.token_urlsafe(8)
+        self.codes[code] = asked["redirect_uri"]
+        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}", 302)
+
     async def _token(self, request: Request) -> Response:
         form = {name: value for name, (value,) in parse_qs((await request.body()).decode()).items()}
         if (form.get("client_id"), form.get("client_secret")) != (self.client, self.secret):
             return JSONResponse({"error": "invalid_client"}, 401)
-        if form.get("grant_type") != "refresh_token":
-            return JSONResponse({"error": "unsupported_grant_type"}, 400)
+        if not (self._redeems(form) if form.get("grant_type") == "authorization_code" else self._refreshes(form)):
+            return JSONResponse({"error": "invalid_grant"}, 401)
+        self.access.clear()
+        told = {"access_token": self.give_access(), "refresh_token": self.let_in()}
+        return JSONResponse({**told, "token_type": "Bearer", "expires_in": 172_800, "scope": "calendar:read"})
+
+    def _redeems(self, form: Mapping[str, str]) -> bool:
+        return self.codes.pop(form["code"], None) == form["redirect_uri"]
+
+    def _refreshes(self, form: Mapping[str, str]) -> bool:
         old = form.get("refresh_token", "")
         if old in self.spent:
             self.refresh = None
             self.access.clear()
-        if old != self.refresh:
-            return JSONResponse({"error": "invalid_grant"}, 401)
+        if form.get("grant_type") != "refresh_token" or old != self.refresh:
+            return False
         self.spent.add(old)
-        self.access.clear()
         self.refreshed += 1
-        told = {"access_token": self.give_access(), "refresh_token": self.let_in()}
-        return JSONResponse({**told, "token_type": "Bearer", "expires_in": 172_800, "scope": "calendar:read"})
+        return True
 
     # -- HTTP ------------------------------------------------------------------------------------------------------
 
     def _served(self, act: Callable[[Request, Row], Response]) -> Callable[[Request], Any]:
         async def serve(request: Request) -> Response:
-            self.calls.append((request.method, request.url.path.removeprefix("/api")))
+            content = await request.body()
+            if request.method != "GET" and self.before_write is not None:
+                comes_first, self.before_write = self.before_write, None
+                comes_first()
             try:
                 self._admit(request)
-                content = await request.body()
-                if request.method != "GET" and self.before_write is not None:
-                    comes_first, self.before_write = self.before_write, None
-                    comes_first()
+                self.calls.append((request.method, request.url.path.removeprefix("/api")))
                 return act(request, json.loads(content) if content else {})
             except Wrong as wrong:
                 return JSONResponse(wrong.body, wrong.status)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 
+from gateway.connecting import Connecting
 from gateway.credentials.store import Account
+from gateway.in_process import InProcessTransport
 from gateway.plugin import Span
+from gateway.serving import bound
 from gateway.testing import World
+from plugins.drchrono import Settings
+from plugins.drchrono.settings import consent
 from tests.granting import grant, granted
 from tests.plugins import spec
 from tests.plugins.drchrono.conftest import HALF_HOUR, Practice, wall
@@ -54,6 +61,17 @@ class TestDrChronoOverHttp(PatchScenarios):
         practice.fake.before_write = practice.fake.access.clear
         await app.patch(made["id"], **app.when(2))
         assert [method for method, _ in practice.fake.written()] == ["PATCH"]
+        assert practice.fake.refreshed == 2
+
+    async def test_a_user_lets_the_gateway_in_anew(self, app: App, practice: Practice, tmp_path: Path):
+        """What was granted is over, as if the same user had let the application in elsewhere."""
+        made = await app.booked()
+        practice.fake.let_in()
+        practice.fake.access.clear()
+        answer = await app.send("PATCH", f"/appointments/{made['id']}", {"comment": "word"})
+        assert (answer.status_code, answer.json()["errors"][0]["error_code"]) == (502, "EMR_CREDENTIALS")
+        grant(tmp_path / "state", CLINIC, SECRET, await _connected(practice))
+        assert (await app.patch(made["id"], comment="word"))["comment"] == "word"
 
     # -- others ------------------------------------------------------------------------------------------------------
 
@@ -112,12 +130,27 @@ class TestDrChronoOverHttp(PatchScenarios):
         assert told["start"] == beyond.start.isoformat()
         assert beyond.start.utcoffset() != practice.half_hour().start.utcoffset()
 
-    async def test_the_repeated_hour_is_refused_before_anything_is_asked(self, app: App, practice: Practice):
+    async def test_the_repeated_hour_is_refused_before_anything_is_written(self, app: App, practice: Practice):
         made = await app.booked()
         start = _autumn(practice.zone).replace(hour=1, minute=30)
         before = len(practice.fake.written())
         await app.refused(400, "BAD_INPUT", made["id"], **span(Span(start, start + HALF_HOUR)))
         assert len(practice.fake.written()) == before
+
+
+async def _connected(practice: Practice) -> str:
+    """As by `python -m gateway connect`, and a browser; → the refresh token."""
+    transport, shown = InProcessTransport(practice.fake.app), asyncio.Queue[str]()
+    attempt = Connecting(
+        consent(Settings.model_validate(practice.settings)), transport.handle_async_request, shown.put_nowait
+    )
+    with bound("127.0.0.1", 0) as listening:
+        connecting = asyncio.create_task(attempt.refresh_token(listening))
+        await shown.get()
+        async with httpx.AsyncClient(transport=transport) as there, httpx.AsyncClient() as here:
+            yes = await there.get(await shown.get())
+            assert (await here.get(yes.headers["location"])).status_code == 200
+        return await connecting
 
 
 def _still(practice: Practice, id: str) -> dict[str, Any]:
