@@ -22,6 +22,7 @@ from gateway.plugin import (
     FreeTime,
     Kind,
     MaybeDone,
+    NotSent,
     Page,
     ReadCalendar,
     Receipt,
@@ -42,6 +43,8 @@ DAYS = 14
 """No more should be asked for at once."""
 MOST = "300"
 """Rows on a page."""
+ASLEEP_S = 60.0
+"""When to ask again for a practice that can't be written to, in seconds."""
 
 T = TypeVar("T")
 
@@ -114,7 +117,7 @@ class NexHealthEmr(Emr):
         if not isinstance(step, Create):
             raise Refused("unsupported")
         wanted = ReadCalendar(step.span, resource_id=step.resource_id, patient_id=step.patient_id)
-        return next((one for one in await self.calendar(wanted) if _is_from(one, step)), None)
+        return next((one for one in await self.calendar(wanted) if words.is_found(one, step)), None)
 
     async def probe(self) -> Capabilities:
         """A location that takes no bookings keeps them in NexHealth's copy, and the practice never sees them."""
@@ -129,12 +132,14 @@ class NexHealthEmr(Emr):
 
         def made(answer: httpx.Response) -> Receipt:
             found = self._read(words.data(answer)["appt"])
-            if found is None or not _is_from(found, step):
+            if found is None or not words.is_made(found, step):
                 raise ValueError("the answer is about another booking")
             return Receipt(id=found.id)
 
+        body = words.booking(step)
+        await self._awake()
         params = [("subdomain", self._settings.subdomain), ("location_id", self._here)]
-        return await self._http.write("POST", APPOINTMENTS, made, params=[*params], json=words.booking(step))
+        return await self._http.write("POST", APPOINTMENTS, made, params=[*params], json=body)
 
     async def change(self, step: Change) -> Receipt:
         if step.resource_id is not None or self.capabilities.move == "none":
@@ -156,8 +161,21 @@ class NexHealthEmr(Emr):
                 raise ValueError("the answer is about another appointment")
             return Receipt(id=id)
 
+        await self._awake()
         whose = [("subdomain", self._settings.subdomain)]
         return await self._http.write("PATCH", f"{APPOINTMENTS}/{id}", same, params=[*whose], json=body)
+
+    async def _awake(self) -> None:
+        """Raises NotSent: what is accepted meanwhile would be written whenever the practice wakes up, hours later."""
+        if not self._settings.only_awake:
+            return
+        where = [("location_ids[]", self._here)]
+        try:
+            is_up = await self._asked("/sync_status", lambda answer: words.is_up(words.data(answer)), where)
+        except MaybeDone:
+            raise NotSent("it could not be asked whether the practice can be written to") from None
+        if not is_up:
+            raise NotSent("the practice can't be written to just now", retry_after=ASLEEP_S)
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -197,10 +215,6 @@ async def _found(asking: Awaitable[T]) -> T | None:
         if no.reason != "not_found":
             raise
         return None
-
-
-def _is_from(one: Appointment, step: Create) -> bool:
-    return one.native.get("marker") == words.marker(step)
 
 
 def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:

@@ -31,6 +31,8 @@ class Settings(BaseModel):
     """How long an accepted write may take to be written in the practice's system, in seconds."""
     late_write_s: float = Field(default=30.0, ge=0)
     """How long a write whose answer was lost may still come through to NexHealth, in seconds."""
+    only_awake: bool = True
+    """Nothing is written while NexHealth says that it can't write to the practice's system, or can't read it."""
     slack_s: float = Field(default=1.0, ge=0)
     """How much later than its reading NexHealth may stamp what it has read, in seconds."""
     min_interval_s: float = Field(default=0.1, ge=0)

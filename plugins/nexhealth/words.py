@@ -72,7 +72,9 @@ def appointment(row: Json, settings: Settings) -> Appointment | None:
         confirmed=_flag(row["confirmed"]),
         version=row["updated_at"],
         pending=is_pending(row, settings),
-        native=given({"marker": row.get("referrer"), "operatory_id": _id(row["operatory_id"])}),
+        native=given(
+            {"marker": row.get("referrer"), "operatory_id": _id(row["operatory_id"]), "by_us": _is_booked(row)}
+        ),
     )
 
 
@@ -95,6 +97,29 @@ def is_pending(row: Json, settings: Settings) -> bool:
         return True
     since = instant(row["updated_at"], settings.zone).timestamp() - instant(read, settings.zone).timestamp()
     return since > settings.slack_s
+
+
+def _is_booked(row: Json) -> bool | None:
+    """Through NexHealth, by whomever; `None`: no, or it does not tell."""
+    return (row.get("misc") or {}).get("is_booked_on_nexhealth") is True or row["foreign_id"] is None or None
+
+
+def is_made(one: Appointment, step: Create) -> bool:
+    """Is an answer about this booking? Where it does not bear our mark, if it says all that the booking said."""
+    told = one.native.get("marker")
+    said = (step.patient_id, step.resource_id, step.healthcare_service_id, step.span.key, step.comment or "")
+    shown = (one.patient_id, one.resource_id, one.healthcare_service_id, one.span.key, one.comment or "")
+    return told == marker(step) if told else said == shown
+
+
+def is_found(one: Appointment, step: Create) -> bool:
+    """Is it this booking, of all that there are? Where it bears no mark, none that the practice has made itself."""
+    booked = one.status is not Status.CANCELLED and one.native.get("by_us") is True
+    return is_made(one, step) and (bool(one.native.get("marker")) or booked)
+
+
+def is_up(syncs: Iterable[Json]) -> bool:
+    return all(sync["write_status"] == "green" and sync["read_status"] == "green" for sync in syncs)
 
 
 def holds(row: Json, one: Appointment) -> bool:

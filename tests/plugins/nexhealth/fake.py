@@ -73,6 +73,9 @@ class FakeNexHealth:
         self.before_write: Callable[[], Any] | None = None
         """What somebody else does just before the next write, once."""
         self.logins = 0
+        self.patched: list[Row] = []
+        """What was sent to be changed."""
+        self.write_status = "green"
         self.tokens: set[str] = set()
         self._last, self._ticks = 7000, 0
         self.app = Starlette(routes=[*self._routes()])
@@ -87,6 +90,7 @@ class FakeNexHealth:
         yield Route("/appointments", self._served(self._create), methods=["POST"])
         yield Route("/appointments/{id:int}", self._served(self._shown), methods=["GET"])
         yield Route("/appointments/{id:int}", self._served(self._update), methods=["PATCH"])
+        yield Route("/sync_status", self._served(self._status))
         yield Route("/available_slots", self._served(self._slots))
 
     # -- what tests see and do -----------------------------------------------------------------------------------
@@ -190,6 +194,10 @@ class FakeNexHealth:
 
         return answer
 
+    def _status(self, _request: Request, _: Row) -> Response:
+        up = {"read_status": "green", "write_status": self.write_status, "sync_source_name": "Test"}
+        return JSONResponse(_envelope([up]))
+
     def _kept(self, name: str, id: int) -> Row:
         if id not in self.kept[name]:
             raise Wrong(404)
@@ -234,6 +242,7 @@ class FakeNexHealth:
 
     def _update(self, request: Request, body: Row) -> Response:
         row, told = self._row(request), dict(body["appt"])
+        self.patched.append(body["appt"])
         if not told.keys() <= PATCHED or {**row, **told}["end_time"] <= {**row, **told}["start_time"]:
             raise Wrong(400)
         self._check(told)

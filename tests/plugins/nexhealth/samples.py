@@ -44,6 +44,9 @@ NEW: Row = {**BOOKED, "foreign_id": None, "last_sync_time": None, "referrer": "e
 BLOCK: Row = {**BOOKED, "id": 1002, "unavailable": True, "patient_id": None, "appointment_type_id": 0}
 
 
+SYNC: Row = {"sync_source_type": "DataSource", "read_status": "green", "write_status": "green"}
+
+
 def told(data: Any) -> Row:
     return {"code": True, "description": "", "error": [], "data": data}
 

@@ -15,7 +15,10 @@ pytestmark = spec.needs(NAME)
 
 CALLED = {
     "POST /authenticates",
-    *(f"GET /{name}" for name in ("appointment_types", "providers", "patients", "appointments", "available_slots")),
+    *(
+        f"GET /{name}"
+        for name in ("appointment_types", "providers", "patients", "appointments", "available_slots", "sync_status")
+    ),
     *(f"GET /{name}/{{id}}" for name in ("appointment_types", "locations", "providers", "patients", "appointments")),
     "POST /appointments",
     "PATCH /appointments/{id}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from gateway.testing import World
 from tests.plugins.nexhealth.conftest import Practice, said
 from tests.plugins.nexhealth.test_contract import world_of
-from tests.plugins.over_http import App, PatchScenarios
+from tests.plugins.over_http import App, PatchScenarios, app_of
 
 
 def booking(app: App, opening: int) -> dict[str, str]:
@@ -41,6 +43,14 @@ class TestNexHealthOverHttp(PatchScenarios):
         (command,) = (await app.http.get("/api/commands", params={"state": "unsettled"})).json()
         assert (command["id"], command["state"]) == (answer.headers["x-command-id"], "repairing")
         assert not practice.fake.system
+
+    async def test_nothing_is_written_while_the_practice_is_asleep(self, app: App, practice: Practice):
+        made = await app.booked(0)
+        practice.fake.write_status, before = "red", len(practice.fake.written())
+        answer = await app.send("PATCH", f"/appointments/{made['id']}", app.when(2))
+        assert (answer.status_code, answer.json()["code"]) == (503, "EMR_UNAVAILABLE")
+        assert int(answer.headers["retry-after"]) > 0
+        assert len(practice.fake.written()) == before
 
     async def test_it_is_told_once_the_practice_has_it_and_not_when_it_is_shown(self, app: App, practice: Practice):
         made = await app.booked(0)
@@ -90,8 +100,11 @@ class TestNexHealthOverHttp(PatchScenarios):
 
 class TestElsewhereOverHttp(PatchScenarios):
     @pytest.fixture
-    def practice(self) -> Practice:
-        return Practice(system="other", rooms=0)
+    def practice(self) -> Iterator[Practice]:
+        practice = Practice(system="other", rooms=0)
+        yield practice
+        # Of anything else the practice would never hear.
+        assert {name for said in practice.fake.patched for name in said} <= {"cancelled", "confirmed"}
 
     @pytest.fixture
     def world(self, practice: Practice) -> World:
@@ -100,3 +113,18 @@ class TestElsewhereOverHttp(PatchScenarios):
     @pytest.fixture
     def settings(self, practice: Practice) -> dict[str, Any]:
         return practice.settings
+
+
+class TestByTheCopy:
+    """An account that believes NexHealth's copy, whatever becomes of it at the practice."""
+
+    async def test_a_change_counts_once_the_copy_shows_it_and_a_booking_once_it_is_written(self, tmp_path: Path):
+        practice = Practice()
+        settings = {**practice.settings, "written": "copy"}
+        async with app_of(tmp_path, "nexhealth", settings, world_of(practice)) as app:
+            made = await app.booked(0)
+            assert practice.fake.system[int(made["id"])]["foreign_id"]
+            practice.fake.settle_s = 1e9
+            told = await app.patch(made["id"], **app.when(1))
+            assert told["start"] != made["start"]
+            assert practice.fake.system[int(made["id"])]["start_time"] == said(practice.half_hour(0).start)

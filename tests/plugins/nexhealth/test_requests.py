@@ -26,6 +26,7 @@ from gateway.plugin import (
     FindFreeTime,
     Kind,
     MaybeDone,
+    NotSent,
     ReadCalendar,
     Refused,
     Slot,
@@ -34,7 +35,7 @@ from gateway.plugin import (
     Throttled,
 )
 from plugins.nexhealth import Settings, emr_open, words
-from tests.plugins.nexhealth.samples import BLOCK, BOOKED, NEW, URL, free, listed, told
+from tests.plugins.nexhealth.samples import BLOCK, BOOKED, NEW, SYNC, URL, free, listed, told
 
 ZONE = ZoneInfo("America/Chicago")
 NOW = datetime(2027, 2, 20, 12, tzinfo=UTC)
@@ -55,6 +56,7 @@ def fixed_clock(monkeypatch: pytest.MonkeyPatch):
 def nexhealth() -> Iterator[respx.MockRouter]:
     with respx.MockRouter(assert_all_called=False) as router:
         router.post(f"{URL}/authenticates").respond(201, json=told({"token": "invented-token"}))
+        router.get(f"{URL}/sync_status").respond(json=told([SYNC]))
         yield router
 
 
@@ -345,6 +347,49 @@ async def test_an_answer_about_another_one_is_not_believed(nexhealth, emr):
     for write in (emr.create(CREATE), emr.cancel(Cancel(chain="x", before=booked()))):
         with pytest.raises(MaybeDone):
             await write
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_own"),
+    [
+        ({"misc": {"is_booked_on_nexhealth": True}}, True),
+        ({"foreign_id": None}, True),
+        ({}, False),
+        ({"misc": None}, False),
+        ({"misc": {"is_booked_on_nexhealth": True}, "note": "another"}, False),
+        ({"misc": {"is_booked_on_nexhealth": True}, "cancelled": True}, False),
+        ({"misc": {"is_booked_on_nexhealth": True}, "referrer": "https://elsewhere.example"}, False),
+    ],
+)
+async def test_without_its_mark_it_is_known_by_all_that_it_says_if_the_practice_has_not_made_it(
+    nexhealth, emr, changes, is_own
+):
+    nexhealth.get(f"{URL}/appointments").respond(json=listed({**BOOKED, **changes}))
+    assert (await emr.find_own(replace(CREATE, comment="bring the form")) is not None) is is_own
+
+
+async def test_an_answer_without_the_mark_is_believed_if_it_says_all_that_was_booked(nexhealth, emr):
+    nexhealth.post(f"{URL}/appointments").respond(201, json=told({"appt": {**NEW, "referrer": None}}))
+    assert (await emr.create(replace(CREATE, comment="bring the form"))).id == "1001"
+
+
+@pytest.mark.parametrize("asleep", [{"write_status": "red"}, {"read_status": "red"}])
+async def test_what_would_be_written_hours_later_is_not_sent(nexhealth, emr, asleep):
+    nexhealth.get(f"{URL}/sync_status").respond(json=told([SYNC, {**SYNC, **asleep}]))
+    writes = (emr.create(CREATE), emr.cancel(Cancel(chain="x", before=booked())))
+    for write in writes:
+        with pytest.raises(NotSent) as later:
+            await write
+        assert later.value.retry_after == 60
+    assert asked(nexhealth) == [WHOSE, ("location_ids[]", "21")]
+    nexhealth.patch(ONE).respond(json=told({"appt": BOOKED}))
+    await opened(nexhealth, only_awake=False).cancel(Cancel(chain="x", before=booked()))
+
+
+async def test_whether_it_is_awake_may_not_be_known(nexhealth, emr):
+    nexhealth.get(f"{URL}/sync_status").respond(500)
+    with pytest.raises(NotSent):
+        await emr.create(CREATE)
 
 
 @pytest.mark.parametrize("there", [True, False])
