@@ -65,8 +65,13 @@ DAYS = 14
 """What it shows if it is asked for no days."""
 MOST = 100
 """Rows on a page."""
-PATHS = {Kind.CARE_UNIT: "/clinics", Kind.SERVICE: "/appointmenttypes", Kind.PATIENT: "/patients/Simple"}
-KEYS = {Kind.CARE_UNIT: "ClinicNum", Kind.SERVICE: "AppointmentTypeNum", Kind.PATIENT: "PatNum"}
+DIRECTORIES = {
+    Kind.CARE_UNIT: ("/clinics", "ClinicNum"),
+    Kind.SERVICE: ("/appointmenttypes", "AppointmentTypeNum"),
+    Kind.PATIENT: ("/patients/Simple", "PatNum"),
+}
+CHAIRS = ("/operatories", "OperatoryNum")
+PROVIDERS = ("/providers", "ProvNum")
 APPOINTMENTS = "/appointments"
 
 Params = Mapping[str, str]
@@ -112,7 +117,7 @@ class OpenDentalEmr(Emr):
         is_nowhere = wanted.resource_id is not None and words.place(wanted.resource_id) is None
         if is_nowhere or not all(words.is_id(id) for id in ids if id is not None):
             return []
-        return [one for one in await self._in_the_book(wanted) if _is_wanted(one, wanted)]
+        return [one for one in await self._in_the_book(wanted) if words.is_wanted(one, wanted)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         if wanted.resource_id is None:
@@ -148,9 +153,9 @@ class OpenDentalEmr(Emr):
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
         if kind is Kind.RESOURCE:
-            chairs = await self._shown("/operatories", "OperatoryNum", words.chairs)
+            chairs = await self._shown(CHAIRS, words.chairs)
             return [one for chair in chairs for one in chair]
-        return await self._shown(PATHS[kind], KEYS[kind], lambda row: words.entry(kind, row))
+        return await self._shown(DIRECTORIES[kind], lambda row: words.entry(kind, row))
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
         if kind is Kind.RESOURCE:
@@ -235,15 +240,16 @@ class OpenDentalEmr(Emr):
         def parse(row: words.Json) -> list[Entry]:
             return [*words.chairs(row), words.chair_of(row, where[1])]
 
-        chairs = await self._shown("/operatories", "OperatoryNum", parse)
+        chairs = await self._shown(CHAIRS, parse)
         found = [one for chair in chairs for one in chair if one.id == id]
         if len(found) > 1 or not found:
             return found[0] if found else None
-        providers = await self._shown("/providers", "ProvNum", lambda row: words.number(row, "ProvNum"))
+        providers = await self._shown(PROVIDERS, lambda row: words.number(row, PROVIDERS[1]))
         return found[0] if where[1] in providers else None
 
-    async def _shown(self, path: str, key: str, parse: Callable[[words.Json], T]) -> list[T]:
+    async def _shown(self, where: tuple[str, str], parse: Callable[[words.Json], T]) -> list[T]:
         """What is not hidden; patients can't be."""
+        path, key = where
 
         def named(row: words.Json) -> tuple[int, T | None]:
             is_shown = key == "PatNum" or not words.is_hidden(row)
@@ -291,13 +297,3 @@ def _said_nothing_else(id: str) -> Callable[[httpx.Response], None]:
             raise ValueError("another appointment than was written")
 
     return parse
-
-
-def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    """What was listed is looked at again: a filter that is not known may be passed over."""
-    return (
-        one.span.overlaps(wanted.span)
-        and wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-        and wanted.care_unit_id in (None, one.care_unit_id)
-    )

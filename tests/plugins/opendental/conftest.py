@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+import respx
 
+from gateway import clock
 from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
 from plugins.opendental import Settings, emr_open
+from tests.plugins.opendental.asking import NOW, opened
 from tests.plugins.opendental.fake import FORM, FakeOpenDental
 
 HALF_HOUR = timedelta(minutes=30)
@@ -79,5 +83,13 @@ def office() -> Office:
 
 
 @pytest.fixture
-def emr(office: Office) -> Emr:
-    return office.open()
+def vendor() -> Iterator[respx.MockRouter]:
+    """Every request is looked at."""
+    with respx.MockRouter(assert_all_called=True) as router:
+        yield router
+
+
+@pytest.fixture
+def emr(vendor: respx.MockRouter, monkeypatch: pytest.MonkeyPatch) -> Emr:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    return opened(vendor)

@@ -58,6 +58,8 @@ class FakeOpenDental:
         self.calls: list[tuple[str, str]] = []
         self.says_object = True
         """An update is answered with the appointment; by older documents with nothing."""
+        self.breaks = True
+        """Appointments can be broken."""
         self.before_write: Callable[[], Any] | None = None
         """What somebody else does just before the next write, once."""
         self.after_write: Callable[[], Response] | None = None
@@ -193,7 +195,8 @@ class FakeOpenDental:
     def _break(self, request: Request, body: Row) -> Response:
         row = self._row(request)
         to, kind = body.get("sendToUnscheduledList"), body.get("breakType", "Missed")
-        if row["AptStatus"] != "Scheduled" or to not in ("true", "false") or kind not in ("Missed", "Cancelled"):
+        is_said = to in ("true", "false") and kind in ("Missed", "Cancelled")
+        if not (is_said and self.breaks) or row["AptStatus"] != "Scheduled":
             raise Wrong(400)
         self.touch(row["AptNum"], AptStatus="UnschedList" if to == "true" else "Broken")
         return Response()
