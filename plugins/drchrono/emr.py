@@ -111,10 +111,10 @@ class DrChronoEmr(Emr):
         if who is None or where is None:
             raise Refused("unsupported", "free time is of an office and a doctor")
         worked = await self._worked(who, where, wanted.span)
-        if not worked:
+        own = [a for a in wanted.ignoring if a.resource_id == who and _holds(a, wanted.span)]
+        if not (worked or own):
             return FreeTime("windows")
         place = (who, wanted.healthcare_service_id, where)
-        own = [a for a in wanted.ignoring if a.resource_id == who and _holds(a, wanted.span)]
         there = await self._standing(wanted.span, [("doctor", who)])
         ignored = {a.id for a in own}
         open_ = without(_windows(worked, place), await self._blocked(who, wanted.span))

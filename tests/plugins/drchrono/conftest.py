@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+import respx
 
 from gateway.in_process import InProcessTransport
-from gateway.plugin import Account, Consent, Door, Emr, Span
+from gateway.plugin import Account, Door, Emr, Span
 from plugins.drchrono import Settings, emr_open
 from tests.plugins.drchrono.fake import FakeDrChrono
+from tests.plugins.drchrono.wire import Let, opened
 
 HALF_HOUR = timedelta(minutes=30)
-
-
-class Let:
-    """Somebody has let the gateway in, and an access token is always good."""
-
-    def __init__(self, fake: FakeDrChrono) -> None:
-        self._token = fake.give_access()
-
-    async def token(self, consent: Consent, send: Any, instead_of: str | None = None) -> str:
-        return self._token
 
 
 class Practice:
@@ -60,7 +53,7 @@ class Practice:
     def open(self, transport: httpx.AsyncBaseTransport | None = None, **more: Any) -> Emr:
         door = Door(transport or InProcessTransport(self.fake.app))
         told = {name: value for name, value in {**self.settings, **more}.items() if value is not None}
-        return emr_open(Account("clinic", Settings.model_validate(told), door, grant=Let(self.fake)))
+        return emr_open(Account("clinic", Settings.model_validate(told), door, grant=Let(self.fake.give_access())))
 
     def day(self, *, beyond: bool = False) -> datetime:
         """Midnight of a day three weeks from now; or of the next one whose offset is another."""
@@ -100,5 +93,11 @@ def practice() -> Practice:
 
 
 @pytest.fixture
-def emr(practice: Practice) -> Emr:
-    return practice.open()
+def drchrono() -> Iterator[respx.MockRouter]:
+    with respx.MockRouter(assert_all_called=True) as router:
+        yield router
+
+
+@pytest.fixture
+def emr(drchrono: respx.MockRouter) -> Emr:
+    return opened(drchrono)

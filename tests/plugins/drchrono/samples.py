@@ -49,17 +49,26 @@ BLOCK: Row = {
 OVERLAP: Row = {"detail": "test prose"}
 
 
-def schedule(office: int = 21, **days: Any) -> Row:
-    """A work schedule: by weekday the hours, in which `None` stands for a day that is switched off."""
+def schedule(office: int = 21, off: tuple[str, ...] = (), **days: Any) -> Row:
+    """A work schedule: by weekday the hours; of those days that are `off` they are noted, and switched off. So is
+    midnight's hour everywhere."""
     rows = [
         {
             "iso_weekday": name,
-            "enabled": hours is not None,
-            "work_hours": [{"enabled": True, "start_time": start, "end_time": end} for start, end in hours or []],
+            "enabled": name not in off,
+            "work_hours": [_hours("00:00", "01:00", False), *map(_of, hours)],
         }
         for name, hours in days.items()
     ]
     return {"id": 1, "office": office, "doctor": 11, "work_days": rows}
+
+
+def _of(hours: tuple[str, str]) -> Row:
+    return _hours(*hours, True)
+
+
+def _hours(start: str, end: str, enabled: bool) -> Row:
+    return {"enabled": enabled, "start_time": start, "end_time": end}
 
 
 def listed(*rows: Row, more: str | None = None, name: str = "data") -> Row:

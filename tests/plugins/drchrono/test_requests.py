@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import parse_qs
-from zoneinfo import ZoneInfo
+from datetime import UTC, timedelta
 
 import httpx
 import pytest
-import respx
-from hypothesis import assume, example, given
-from hypothesis import strategies as st
 
 from gateway.plugin import (
-    Account,
     Appointment,
-    BadAccount,
     Cancel,
     Change,
     Confirm,
-    Consent,
     Create,
     Discard,
-    Door,
-    Emr,
-    FindFreeTime,
     Kind,
     MaybeDone,
     ReadCalendar,
@@ -36,57 +23,10 @@ from gateway.plugin import (
     Span,
     Status,
     Throttled,
-    repeated,
 )
-from plugins.drchrono import Settings, emr_open, words
-from plugins.drchrono.settings import consent
-from tests.plugins.drchrono.samples import BLOCK, BOOKED, BREAK, DOCTOR, OFFICE, OVERLAP, URL, listed, schedule
-
-ZONE = ZoneInfo("America/Los_Angeles")
-ONE, ALL = f"{URL}/appointments/7001", f"{URL}/appointments"
-TOLD = {"client_id": "gateway", "client_secret": "what they know us by", "practice_group": "4711",
-        "zone": ZONE.key, "office_id": "21", "exam_room": 3, "calls_per_second": 1e6}  # fmt: skip
-
-
-class Let:
-    async def token(self, consent: Consent, send: Any, instead_of: str | None = None) -> str:
-        return "an-access-token"
-
-
-@pytest.fixture
-def drchrono() -> Iterator[respx.MockRouter]:
-    with respx.MockRouter(assert_all_called=True) as router:
-        yield router
-
-
-@pytest.fixture
-def emr(drchrono: respx.MockRouter) -> Emr:
-    return opened(drchrono)
-
-
-def opened(router: respx.MockRouter, **more: Any) -> Emr:
-    door = Door(httpx.MockTransport(router.async_handler))
-    return emr_open(Account("clinic", Settings.model_validate({**TOLD, **more}), door, grant=Let()))
-
-
-def sent(router: respx.MockRouter, n: int = -1) -> httpx.Request:
-    return router.calls[n].request
-
-
-def body(router: respx.MockRouter, n: int = -1) -> Any:
-    return json.loads(sent(router, n).content)
-
-
-def booked(**changes: Any) -> Appointment:
-    found = words.appointment({**BOOKED, **changes}, ZONE)
-    assert found is not None
-    return found
-
-
-def at(hour: int, minute: int = 0) -> datetime:
-    """On the second of March, a Tuesday."""
-    return datetime(2027, 3, 2, hour, minute, tzinfo=ZONE)
-
+from plugins.drchrono import words
+from tests.plugins.drchrono.samples import BOOKED, BREAK, DOCTOR, OFFICE, OVERLAP, URL, listed
+from tests.plugins.drchrono.wire import ALL, ONE, at, body, booked, sent
 
 # -- reads ------------------------------------------------------------------------------------------------------------
 
@@ -166,6 +106,23 @@ async def test_a_calendar_is_asked_for_from_the_day_before_and_page_by_page(drch
     ]
 
 
+async def test_breaks_are_in_no_calendar(drchrono, emr):
+    drchrono.get(ALL).respond(json=listed(BOOKED, BREAK))
+    assert [one.id for one in await emr.calendar(ReadCalendar(Span(at(0), at(12)), resource_id="11"))] == ["7001"]
+
+
+async def test_a_booking_is_known_by_all_that_was_said(drchrono, emr):
+    step = Create(chain="x", span=Span(at(9), at(9, 30)), patient_id="41", resource_id="11", healthcare_service_id="31",
+                  care_unit_id="21", comment="bring the form")  # fmt: skip
+    others = ({"duration": 45}, {"notes": ""}, {"profile": None}, {"office": 22}, {"status": "Cancelled"},
+              {"recurring_appointment": True}, {"patient": 42}, {"doctor": 12})  # fmt: skip
+    rows = [{**BOOKED, **other, "id": str(8000 + n)} for n, other in enumerate(others)]
+    route = drchrono.get(ALL).respond(json=listed(*rows))
+    assert await emr.find_own(step) is None
+    route.respond(json=listed({**BOOKED, "id": "999"}, BOOKED, *rows))
+    assert await emr.find_own(step) == booked()
+
+
 async def test_a_page_on_another_host_is_not_asked_for(drchrono, emr):
     drchrono.get(ALL).respond(json=listed(BOOKED, more="https://elsewhere.example/api/appointments?cursor=abc"))
     with pytest.raises(MaybeDone):
@@ -195,75 +152,6 @@ async def test_whoever_has_let_the_gateway_in_must_be_of_the_practice(drchrono, 
     route.respond(json=listed({**DOCTOR, "practice_group": "4712"}))
     with pytest.raises(Refused):
         await emr.probe()
-
-
-# -- free time --------------------------------------------------------------------------------------------------------
-
-
-async def free(router: respx.MockRouter, emr: Emr, *rows: Any, doctor: Any = DOCTOR, office: Any = OFFICE) -> list[str]:
-    """What is open that day, as from-to, with a block at lunch."""
-    router.get(f"{URL}/doctors/11").respond(json=doctor)
-    router.get(f"{URL}/offices/21").respond(json=office)
-    router.get(ALL).respond(json=listed(*rows))
-    router.get(f"{URL}/schedule_blocks").respond(json=listed(BLOCK, {**BLOCK, "id": 1, "provider": 12}))
-    found = await emr.free_time(FindFreeTime(Span(at(0), at(23, 59)), "11", "31"))
-    assert {(s.resource_id, s.healthcare_service_id, s.care_unit_id) for s in found.slots} <= {("11", "31", "21")}
-    return [f"{slot.start:%H:%M}-{slot.end:%H:%M}" for slot in found.slots]
-
-
-async def test_free_is_when_the_office_is_open_and_nothing_is_in_the_way(drchrono, emr):
-    there = [BOOKED, {**BREAK, "scheduled_time": "2027-03-02T10:00:00"}, {**BOOKED, "id": "1", "status": "Cancelled"}]
-    elsewhere = {**BOOKED, "id": "2", "office": 22, "scheduled_time": "2027-03-02T16:30:00"}
-    assert await free(drchrono, emr, *there, elsewhere) == ["08:00-09:00", "09:30-10:00", "10:30-12:00", "13:00-16:30"]
-    assert sent(drchrono, -1).url.params.multi_items() == [
-        ("date_range", "2027-03-02/2027-03-02"),
-        ("doctor", "11"),
-        ("page_size", "250"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("doctor", "office", "hours"),
-    [
-        (schedule(Tuesday=[("09:00", "11:00")]), None, ["09:00-11:00"]),
-        (schedule(Tuesday=[("09:00:00", "10:00:00"), ("15:00", "24:00")]), None, ["09:00-10:00", "15:00-00:00"]),
-        (schedule(Monday=[("09:00", "11:00")], Tuesday=None), None, []),
-        (schedule(Tuesday=None), None, ["08:00-12:00", "13:00-17:00"]),
-        (schedule(22, Tuesday=[("09:00", "11:00")]), None, ["08:00-12:00", "13:00-17:00"]),
-        (None, schedule(Tuesday=[("10:00", "11:00")]), ["10:00-11:00"]),
-        (schedule(Tuesday=[("09:00", "11:00")]), schedule(Tuesday=[("10:00", "11:00")]), ["09:00-11:00"]),
-    ],
-)
-async def test_whoever_has_hours_of_their_own_works_then(drchrono, emr, doctor, office, hours):
-    told = {"doctor": {**DOCTOR, "doctor_work_schedule": doctor}, "office": {**OFFICE, "office_work_schedule": office}}
-    if hours:
-        assert await free(drchrono, emr, **told) == hours
-    else:
-        drchrono.get(f"{URL}/doctors/11").respond(json=told["doctor"])
-        drchrono.get(f"{URL}/offices/21").respond(json=told["office"])
-        assert not (await emr.free_time(FindFreeTime(Span(at(0), at(23)), "11", "31"))).slots
-
-
-@pytest.mark.parametrize("wrong", [{"start_time": "17:00"}, {"start_time": "8"}, {"end_time": None}])
-async def test_hours_that_make_no_sense_are_not_guessed_at(drchrono, emr, wrong):
-    drchrono.get(f"{URL}/doctors/11").respond(json=DOCTOR)
-    drchrono.get(f"{URL}/offices/21").respond(json={**OFFICE, **wrong})
-    with pytest.raises(MaybeDone):
-        await emr.free_time(FindFreeTime(Span(at(8), at(12)), "11", "31"))
-
-
-async def test_without_an_office_there_is_no_telling_when_somebody_is_free(drchrono):
-    with pytest.raises(Refused) as no:
-        await opened(drchrono, office_id=None).free_time(FindFreeTime(Span(at(8), at(12)), "11", "31"))
-    assert no.value.reason == "unsupported"
-
-
-async def test_breaks_and_blocks_are_conflicts_too(drchrono, emr):
-    appointments, blocks = drchrono.get(ALL), drchrono.get(f"{URL}/schedule_blocks")
-    for there, block, answer in (([], [], False), ([BREAK], [], True), ([], [BLOCK], True)):
-        appointments.respond(json=listed(BOOKED, *there))
-        blocks.respond(json=listed(*({**one, "start_time": "2027-03-02T09:15:00"} for one in block)))
-        assert await emr.conflicts(booked()) is answer
 
 
 # -- writes -----------------------------------------------------------------------------------------------------------
@@ -390,73 +278,3 @@ def test_when_to_come_again_is_read_in_the_text():
     assert told.retry_after == 1234.0
     assert "prose" not in str(told)
     assert words.problem(httpx.Response(429, json={"detail": "Test prose."})) is None
-
-
-# -- clocks -----------------------------------------------------------------------------------------------------------
-
-YEAR = range(525_600)
-SPRING, AUTUMN = datetime(2027, 3, 14, 10, tzinfo=UTC), datetime(2027, 11, 7, 9, tzinfo=UTC)
-"""When the clock goes from 2 to 3, and from 2 to 1."""
-
-
-def minutes(instant: datetime) -> int:
-    return int((instant - datetime(2027, 1, 1, tzinfo=UTC)).total_seconds() // 60)
-
-
-@example(minutes(SPRING) - 1, 2)
-@example(minutes(SPRING), 1)
-@example(minutes(AUTUMN) - 61, 122)
-@given(st.sampled_from(YEAR), st.integers(1, 600))
-def test_what_is_said_in_wall_time_is_read_as_the_same_instant(minute, length):
-    start = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
-    span = Span(start, start + timedelta(minutes=length))
-    assume(not repeated(span.start, ZONE) and not repeated(span.end, ZONE))
-    said = words.times(span, ZONE)
-    assert booked(**said).span.same(span)
-    assert said["scheduled_time"] == start.astimezone(ZONE).strftime("%Y-%m-%dT%H:%M:00")
-
-
-@pytest.mark.parametrize(
-    "span",
-    [
-        Span(AUTUMN - timedelta(minutes=30), AUTUMN + timedelta(hours=3)),
-        Span(AUTUMN, AUTUMN + timedelta(hours=3)),
-        Span(AUTUMN - timedelta(hours=3), AUTUMN - timedelta(minutes=30)),
-        Span(SPRING + timedelta(seconds=1), SPRING + timedelta(minutes=30, seconds=1)),
-        Span(SPRING, SPRING + timedelta(minutes=30, seconds=1)),
-        Span(SPRING, SPRING),
-    ],
-)
-async def test_what_can_not_be_said_is_refused_and_not_rounded(emr, span):
-    with pytest.raises(Refused) as no:
-        await emr.change(Change(chain="x", before=booked(), span=span))
-    assert no.value.reason == "invalid"
-
-
-def test_a_time_that_the_clock_skips_is_read_as_that_instant():
-    assert booked(scheduled_time="2027-03-14T02:30:00").start == SPRING + timedelta(minutes=30)
-
-
-# -- being let in -----------------------------------------------------------------------------------------------------
-
-
-def test_how_somebody_is_asked_and_how_tokens_are_asked_for():
-    asked = consent(Settings.model_validate(TOLD))
-    assert asked.authorize_url == "https://app.drchrono.com/o/authorize/"
-    assert asked.scope == "calendar:read calendar:write user:read patients:summary:read"
-    assert asked.rotates
-    request = asked.request({"grant_type": "refresh_token", "refresh_token": "r"})
-    assert (request.method, str(request.url)) == ("POST", "https://app.drchrono.com/o/token/")
-    assert parse_qs(request.content.decode()) == {
-        "grant_type": ["refresh_token"],
-        "refresh_token": ["r"],
-        "client_id": ["gateway"],
-        "client_secret": ["what they know us by"],
-    }
-    assert "authorization" not in request.headers
-
-
-def test_nobody_is_asked_for_anything_before_somebody_has_let_the_gateway_in(drchrono):
-    door = Door(httpx.MockTransport(drchrono.async_handler))
-    with pytest.raises(BadAccount):
-        emr_open(Account("clinic", Settings.model_validate(TOLD), door))
