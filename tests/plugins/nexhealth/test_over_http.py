@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,22 @@ class TestNexHealthOverHttp(PatchScenarios):
         made = await app.booked(0)
         practice.fake.settle_s = 0.2
         await app.patch(made["id"], **app.when(1))
+        assert practice.fake.system[int(made["id"])]["start_time"] == said(practice.half_hour(1).start)
+
+    async def test_who_does_not_wait_is_told_later(self, app: App, practice: Practice):
+        made = await app.booked(0)
+        practice.fake.settle_s = 0.3
+        url, prefer = f"/api/emrs/clinic/appointments/{made['id']}", {"Prefer": "respond-async"}
+        answer = await app.http.patch(url, json=app.when(1), headers=prefer)
+        assert answer.status_code == 202
+        command = answer.headers["location"]
+        assert (await app.http.get(command)).json()["state"] == "running"
+        for _ in range(200):
+            told = (await app.http.get(command)).json()
+            if told["state"] != "running":
+                break
+            await asyncio.sleep(0.05)
+        assert (told["state"], told["answer"]["status"]) == ("done", 200)
         assert practice.fake.system[int(made["id"])]["start_time"] == said(practice.half_hour(1).start)
 
     async def test_a_double_booking_that_comes_first_is_found_afterwards_and_undone(self, app: App, practice: Practice):
