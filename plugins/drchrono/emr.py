@@ -63,6 +63,8 @@ FULL = Capabilities(
 )
 DAYS = 180
 """No more than 190 may be asked for at once."""
+HOLIDAY = timedelta(days=60)
+"""The longest."""
 MOST = "250"
 """Rows on a page."""
 APPOINTMENTS = "/appointments"
@@ -208,7 +210,10 @@ class DrChronoEmr(Emr):
         return [one for one in await by_days(ask, before, self._zone, most=DAYS) if one.span.overlaps(span)]
 
     async def _blocked(self, who: str, span: Span) -> list[Span]:
-        """What keeps others out of the doctor's calendar, in whichever office."""
+        """What keeps others out of the doctor's calendar, in whichever office.
+
+        A holiday may have begun long before, and no document says by which of its days it is found.
+        """
 
         def named(row: words.Json) -> tuple[int, Slot]:
             told = words.block(row, self._zone)
@@ -217,8 +222,9 @@ class DrChronoEmr(Emr):
         async def ask(first: date, last: date) -> list[Slot]:
             return await self._listed("/schedule_blocks", named, [("date_range", f"{first}/{last}"), ("doctor", who)])
 
-        found = await by_days(ask, span, self._zone, most=DAYS)
-        return [one.span for one in found if one.resource_id == who]
+        before = Span(span.start - HOLIDAY, span.end)
+        found = await by_days(ask, before, self._zone, most=DAYS)
+        return [one.span for one in found if one.resource_id == who and one.span.overlaps(span)]
 
     async def _worked(self, who: str, where: str, span: Span) -> list[Span]:
         """None, where either is not there."""

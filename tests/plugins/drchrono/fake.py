@@ -3,7 +3,7 @@
 Times are the practice's own, without an offset; a PATCH is answered with nothing; a doctor's time is refused to another
 appointment unless the caller bypasses that. Each refresh of a login brings another refresh token and ends what was good
 before; one that comes again ends everything. Where the documents are silent it does what is worst for a caller: blocks
-of a schedule refuse nothing. It knows nothing of the gateway.
+of a schedule refuse nothing, and are found by their first day. It knows nothing of the gateway.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class FakeDrChrono:
         rows = [
             row
             for row in self.rows["schedule_blocks"].values()
-            if row["start_time"][:10] <= last and first <= row["end_time"][:10] and doctor in (None, row["provider"])
+            if first <= row["start_time"][:10] <= last and doctor in (None, row["provider"])
         ]
         return self._page(request, rows, "start_time")
 

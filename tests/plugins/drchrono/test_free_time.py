@@ -30,7 +30,7 @@ async def test_free_is_when_the_office_is_open_and_nothing_is_in_the_way(drchron
     elsewhere = {**BOOKED, "id": "2", "office": 22, "scheduled_time": "2027-03-02T16:30:00"}
     assert await free(drchrono, emr, *there, elsewhere) == ["08:00-09:00", "09:30-10:00", "10:30-12:00", "13:00-16:30"]
     assert sent(drchrono, -1).url.params.multi_items() == [
-        ("date_range", "2027-03-02/2027-03-02"),
+        ("date_range", "2027-01-01/2027-03-02"),
         ("doctor", "11"),
         ("page_size", "250"),
     ]

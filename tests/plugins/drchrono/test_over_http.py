@@ -96,16 +96,18 @@ class TestDrChronoOverHttp(PatchScenarios):
         assert (answer.status_code, len(taken)) == (409, 1), answer.text
         assert [_still(practice, id) for id in ids] == before
 
-    @pytest.mark.parametrize("kind", ["a break", "a block", "another office's"])
+    @pytest.mark.parametrize("kind", ["a break", "a block", "a holiday", "another office's"])
     async def test_whatever_is_in_the_way_is_no_free_time(self, app: App, practice: Practice, kind: str):
         there = practice.half_hour(2)
         if kind == "a break":
             practice.staff_books(there, patient=None, profile=None, appt_is_break=True)
         elif kind == "a block":
             practice.staff_blocks(there)
+        elif kind == "a holiday":
+            practice.staff_blocks(Span(there.start - timedelta(days=50), there.end))
         else:
             practice.staff_books(there, office=int(practice.fake.put("offices", name="Far", archived=False)))
-        made = await app.booked(0)
+        made = await app.read(practice.staff_books(practice.half_hour(0)))
         await app.refused(400, "NO_TIMESLOTS_AVAILABLE", made["id"], **app.when(2))
         listed = await app.ok("GET", "/appointments", **app.when(0, 3), resource_id=practice.anna)
         assert [one["id"] for one in listed] == [made["id"]]
