@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 from itertools import permutations
 
 import httpx
@@ -74,12 +75,14 @@ class _Trial:
         return True
 
     async def _shown(self, slots: Sequence[Json]) -> list[Json]:
-        return await asyncio.gather(*(self._http.read(f"/Slot/{slot['id']}", _slot) for slot in slots))
+        return await asyncio.gather(
+            *(self._http.read(f"/Slot/{slot['id']}", partial(_slot, slot["id"])) for slot in slots)
+        )
 
 
-def _slot(response: httpx.Response) -> Json:
-    body = resource(response) or {}
-    words.expect(body, "Slot")
+def _slot(id: str, response: httpx.Response) -> Json:
+    body = words.the(resource(response) or {}, "Slot", id)
+    words.version_of(body)  # which is asked for later: here what can't be one is the server's fault
     return body
 
 

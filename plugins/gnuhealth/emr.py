@@ -102,7 +102,9 @@ class GnuHealthEmr(Emr):
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         listed = await self._during(wanted.span, {"healthprof": wanted.resource_id})
-        free = [slot for slot in listed if isinstance(slot, Slot) and wanted.resource_id in (None, slot.resource_id)]
+        if any(wanted.resource_id not in (None, one.resource_id) for one in listed):
+            raise MaybeDone("asked for one resource's time, it showed another's")
+        free = [slot for slot in listed if isinstance(slot, Slot)]
         return bookable(wanted, free, [a for a in listed if isinstance(a, Appointment)])
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:

@@ -8,7 +8,7 @@ import json
 import pytest
 from starlette.responses import Response
 
-from gateway.plugin import EmrError
+from gateway.plugin import EmrError, MaybeDone
 from gateway.testing import without_waiting
 from plugins.fhir.declared import FULL
 from plugins.fhir.settings import Settings
@@ -194,6 +194,21 @@ async def test_a_success_that_tells_nothing_of_its_entries_proves_nothing(opened
 
     fake.faults = [silent] * 50
     assert await bundle_max(opened(fresh=True)) == 0
+
+
+@pytest.mark.parametrize("bent", [{"id": None}, {"id": "another"}, {"meta": 7}, {"meta": {"versionId": []}}])
+async def test_a_slot_that_is_shown_bent_is_the_servers_fault_and_proves_nothing(opened, fake, bent):
+    fake.transactions = "whole"
+
+    def bending(request):
+        if request.method != "GET" or not request.url.path.rpartition("/Slot/")[1]:
+            return None
+        body = {**json.loads(fake._dispatch(request, b"").body), **bent}
+        return Response(json.dumps({k: v for k, v in body.items() if v is not None}), 200)
+
+    fake.faults = [bending] * 50
+    with without_waiting(), pytest.raises(MaybeDone):
+        await opened(fresh=True).probe()
 
 
 async def test_a_server_that_can_not_be_asked_now_is_asked_again_later(opened, fake):

@@ -7,7 +7,19 @@ import asyncio
 import httpx
 import pytest
 
-from gateway.plugin import Account, Appointment, Change, Door, EmrError, MaybeDone, NotSent, Refused, Status, Throttled
+from gateway.plugin import (
+    Account,
+    Appointment,
+    Change,
+    Door,
+    EmrError,
+    FindFreeTime,
+    MaybeDone,
+    NotSent,
+    Refused,
+    Status,
+    Throttled,
+)
 from gateway.testing import without_waiting
 from plugins.gnuhealth import Settings, emr_open
 from plugins.gnuhealth import emr as port
@@ -209,3 +221,10 @@ def _slot(practice):
 
     span = half_hour(at(14))
     return Slot(span.start, span.end, str(practice.anna))
+
+
+@pytest.mark.parametrize("row", [wire.FREE, wire.BOOKED])
+async def test_time_of_another_resource_than_was_asked_for_is_nobodys_time(row):
+    wanted = FindFreeTime(half_hour(at(9)), "1000")
+    error = await failure(account(LOGIN, ok(wire.result([row]))).free_time(wanted))
+    assert type(error) is MaybeDone
