@@ -36,6 +36,13 @@ class TestOpenDentalOverHttp(PatchScenarios):
         assert [method for method, _ in office.fake.written()] == ["PUT", "PUT"]
         assert {**office.fake.row(id), "DateTStamp": ""} == {**before, "DateTStamp": ""}
 
+    async def test_a_provider_who_is_busy_with_it_is_not_free_in_another_chair(self, app: App, office: Office):
+        """Open Dental tells only what is free in all chairs of a provider: at another time they may change places."""
+        id, elsewhere = office.staff_books(office.half_hour(0)), f"{office.second}-{office.anna}"
+        await app.refused(400, "NO_TIMESLOTS_AVAILABLE", str(id), resource_id=elsewhere)
+        told = await app.patch(str(id), resource_id=elsewhere, **app.when(1))
+        assert (told["resource_id"], office.fake.row(id)["Op"]) == (elsewhere, office.second)
+
     async def test_local_wall_time_in_is_local_wall_time_out(self, app: App, office: Office):
         id, there = office.staff_books(office.half_hour(0)), office.half_hour(beyond=True)
         told = await app.patch(str(id), start=there.start.isoformat(), end=there.end.isoformat())
