@@ -8,6 +8,7 @@ MEDPLUM_HOME ?= .cache/medplum
 export SEKMET_VENV GNUHEALTH_VENV MEDPLUM_HOME
 
 IN := $(VENV)/bin/python
+NEW_PLUGIN := gateway/new_plugin/template
 PIP_FLAGS := --quiet --disable-pip-version-check
 BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard bench/*.py)))
 
@@ -31,6 +32,8 @@ lint: $(VENV)/dev.stamp
 	$(IN) -m ruff check .
 	$(IN) -m ruff format --check .
 	$(IN) -m mypy
+	MYPYPATH=$(NEW_PLUGIN)/src:$(NEW_PLUGIN)/tests $(IN) -m mypy --config-file= --strict --explicit-package-bases \
+		$(NEW_PLUGIN)/src/emr_acme $(NEW_PLUGIN)/tests
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/dev.stamp

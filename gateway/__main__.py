@@ -33,6 +33,7 @@ from gateway.kept import overlapping
 from gateway.keys import BadKey, WrongKey
 from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
+from gateway.new_plugin import terminal as new_plugin
 from gateway.port import PLUGIN_API
 from gateway.registry import PluginError, Registry
 from gateway.reloading import Read
@@ -309,6 +310,7 @@ _ACTS: Mapping[str, Act] = {
     "audit": _audit,
     "connect": _connect,
     "emrs": _emrs,
+    "new-plugin": new_plugin.answered,
     "sandbox": embedded.serve_sandbox,
     "secret": _secret,
 }

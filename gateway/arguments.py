@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway.attention import terminal
 from gateway.audit import terminal as audit_terminal
 from gateway.credentials import terminal as stored
+from gateway.new_plugin import terminal as new_plugin
 from gateway.support_table import TABLES
 
 Act = Callable[[argparse.Namespace], int]
@@ -68,6 +69,7 @@ def parser(acts: Mapping[str, Act], version: str) -> argparse.ArgumentParser:
     sandbox = commands.add_parser("sandbox", parents=[config], help="serve the sandbox EMR by itself")
     sandbox.add_argument("--port", type=int, default=8090, help="0: any free one (default: 8090)")
     sandbox.set_defaults(run=acts["sandbox"])
+    new_plugin.add_command(commands).set_defaults(run=acts["new-plugin"])
     secret = commands.add_parser("secret", parents=[config], help="make a client's secret")
     secret.add_argument("client_id", help="whose secret it will be")
     secret.add_argument("--argon2", action="store_true", help="hash one that a person chose, from standard input")

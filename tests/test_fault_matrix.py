@@ -53,6 +53,7 @@ def told(record_property, request):
 
     def told(tally: Tally) -> None:
         record_property("fault matrix", f"{request.node.name}: {tally}")
+        record_property(*matrix.figures(tally))
         assert tally.cells
         assert not tally.breaches, "\n".join(tally.breaches[:20])
 

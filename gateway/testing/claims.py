@@ -90,6 +90,10 @@ UNPROVEN = {
 """Fields that no case can prove, and why."""
 
 
+NOT_CLAIMED = "the account does not claim: "
+"""How a case that is skipped begins to say why."""
+
+
 class Proof:
     """A case: it proves its claims for every account that makes them all, and is skipped for the others."""
 
@@ -120,7 +124,7 @@ def case(*claims: str, agrees: bool = True) -> Callable[[Body], Body]:
         async def proving(self: object, at: Practice, **more: Any) -> None:
             lacking = proof.lacking(at.can)
             if lacking:
-                pytest.skip(f"the account does not claim: {', '.join(lacking)}")
+                pytest.skip(f"{NOT_CLAIMED}{', '.join(lacking)}")
             await _proven(proof, body, self, at, more)
             if agrees:
                 await at.agree()

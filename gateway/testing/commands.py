@@ -181,6 +181,7 @@ class Cell:
 
     async def run(self, opens: Opens, tally: Tally, times: int | None) -> None:
         async with opens() as world:
+            tally.about(world)
             at = Practice(world)
             trial = Trial(at, Faulty(world.transport, fault=self.fault, at=self.n, times=times))
             try:

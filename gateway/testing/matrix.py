@@ -47,6 +47,11 @@ class Tally:
     left: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
+    account: tuple[str, str] = ("", "")
+    """The plugin and the edition that it is about."""
+
+    def about(self, world: World) -> None:
+        self.account = (world.vendor.key, world.emr.edition)
 
     def note(self, end: str, breach: str | None = None) -> None:
         self.cells += 1
@@ -58,11 +63,23 @@ class Tally:
         self.cells, self.left = self.cells + other.cells, self.left + other.left
         self.ends += other.ends
         self.breaches += other.breaches
+        self.account = other.account
 
     def __str__(self) -> str:
         ends = ", ".join(f"{count} {end}" for end, count in sorted(self.ends.items()))
         left = f", {self.left} left" if self.left else ""
         return f"{self.cells} cells ({ends}), {len(self.breaches)} breaches{left}"
+
+
+FIGURES = "conformance: faults"
+"""The property of a test's report that holds a tally's figures."""
+
+
+def figures(tally: Tally) -> tuple[str, dict[str, Any]]:
+    """For a test's properties: what a conformance report tells of a tally."""
+    plugin, edition = tally.account
+    told = {"cells": tally.cells, "ends": dict(tally.ends), "breaches": len(tally.breaches), "left": tally.left}
+    return FIGURES, {"plugin": plugin, "edition": edition, **told}
 
 
 Picks = Callable[[int, int], Iterable[int]]
@@ -85,6 +102,7 @@ async def of_reads(opens: Opens, faults: Iterable[Fault] = FAULTS, picks: Picks 
     """Every read that the account declares, broken at its requests in every way."""
     tally, listed = Tally(), list(faults)
     async with opens() as world:
+        tally.about(world)
         at = Practice(world)
         made, other = await at.book(0, 0), await at.book(1, 0)
         for method, call in reads(at, made):
@@ -103,6 +121,7 @@ async def of_writes(opens: Opens, faults: Iterable[Fault] = FAULTS) -> Tally:
     tally = Tally()
     for fault in faults:
         async with opens() as world:
+            tally.about(world)
             at = Practice(world)
             async for method, call, about in writes(at):
                 faulty = Faulty(world.transport, fault=fault, which=is_write)
@@ -117,6 +136,7 @@ async def of_reads_after_writes(opens: Opens, faults: Iterable[Fault] = FAULTS) 
     for fault in faults:
         if not issubclass(fault.means, MaybeDone):
             async with opens() as world:
+                tally.about(world)
                 at = Practice(world)
                 async for method, call, about in writes(at):
                     faulty = _AfterWrite(world.transport, replace(fault, means=MaybeDone))
@@ -223,6 +243,7 @@ async def of_leaves(opens: Opens, stride: int = 1) -> Tally:
     """Every read, with every single thing in its answers bent in every way; of so many cells, one is tried."""
     tally, number = Tally(), 0
     async with opens() as world:
+        tally.about(world)
         at = Practice(world)
         made = await at.book(0, 0)
         for method, call in reads(at, made):

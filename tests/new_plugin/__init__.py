@@ -1,0 +1,1 @@
+"""`new-plugin`: what it writes, and that it works."""
