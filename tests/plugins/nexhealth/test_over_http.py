@@ -21,6 +21,16 @@ def booking(app: App, opening: int) -> dict[str, str]:
     return {**app.when(opening), "resource_id": of.resource_ids[0], **ids}
 
 
+async def settled(app: App, command: str, while_it_is: str) -> dict[str, Any]:
+    """The command once it is something else, or after 10 seconds."""
+    for _ in range(200):
+        told: dict[str, Any] = (await app.http.get(command)).json()
+        if told["state"] != while_it_is:
+            break
+        await asyncio.sleep(0.05)
+    return told
+
+
 class TestNexHealthOverHttp(PatchScenarios):
     @pytest.fixture
     def world(self, practice: Practice) -> World:
@@ -45,6 +55,16 @@ class TestNexHealthOverHttp(PatchScenarios):
         assert (command["id"], command["state"]) == (answer.headers["x-command-id"], "repairing")
         assert not practice.fake.system
 
+    async def test_what_was_unknown_is_found_out_once_the_practice_has_it(self, app: App, practice: Practice):
+        practice.fake.settle_s = 1e9
+        answer = await app.send("POST", "/appointments", booking(app, 0))
+        assert (answer.status_code, answer.json()["code"]) == (502, "OUTCOME_UNKNOWN")
+        practice.fake.queue[0].due = 0.0
+        told = await settled(app, f"/api/commands/{answer.headers['x-command-id']}", "repairing")
+        assert (told["state"], told["answer"]["status"]) == ("done", 201)
+        (row,) = practice.fake.system.values()
+        assert told["answer"]["body"]["id"] == str(row["id"])
+
     async def test_nothing_is_written_while_the_practice_is_asleep(self, app: App, practice: Practice):
         made = await app.booked(0)
         practice.fake.write_status, before = "red", len(practice.fake.written())
@@ -61,17 +81,12 @@ class TestNexHealthOverHttp(PatchScenarios):
 
     async def test_who_does_not_wait_is_told_later(self, app: App, practice: Practice):
         made = await app.booked(0)
-        practice.fake.settle_s = 0.3
+        practice.fake.settle_s = 0.1
         url, prefer = f"/api/emrs/clinic/appointments/{made['id']}", {"Prefer": "respond-async"}
         answer = await app.http.patch(url, json=app.when(1), headers=prefer)
         assert answer.status_code == 202
         command = answer.headers["location"]
-        assert (await app.http.get(command)).json()["state"] == "running"
-        for _ in range(200):
-            told = (await app.http.get(command)).json()
-            if told["state"] != "running":
-                break
-            await asyncio.sleep(0.05)
+        told = await settled(app, command, "running")
         assert (told["state"], told["answer"]["status"]) == ("done", 200)
         assert practice.fake.system[int(made["id"])]["start_time"] == said(practice.half_hour(1).start)
 
