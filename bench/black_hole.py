@@ -17,8 +17,8 @@ from time import perf_counter, process_time
 import httpx
 
 from gateway.port import EmrError
-from gateway.transport import AiohttpTransport
-from gateway.vendor_http import Door, VendorHttp
+from gateway.vendor.http import Door, VendorHttp
+from gateway.vendor.transport import AiohttpTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
 CALLS = 4000

@@ -21,8 +21,8 @@ from typing import Self
 
 import httpx
 
-from gateway.accounts import OpenAccount
 from gateway.api import Circumstances, Principal
+from gateway.configuration.accounts import OpenAccount
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.commands import Command, Update
 from gateway.domain.editions import Edition
@@ -36,7 +36,7 @@ from gateway.locks import CriticalSections, Locks
 from gateway.port import Emr
 from gateway.service import Service
 from gateway.testing.fake import MemoryLedger
-from gateway.vendor_http import Door
+from gateway.vendor.http import Door
 
 CALL_S = 0.05
 MANY = 20

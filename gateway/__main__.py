@@ -12,37 +12,37 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from gateway import __version__, app, clock, demo, embedded, logs, serving, tracing
-from gateway.arguments import Act, parser
+from gateway import __version__, app, logs, serving, tracing
 from gateway.attention import control, status, terminal
 from gateway.attention.attending import CantBe
 from gateway.audit import terminal as audit_terminal
 from gateway.audit.chain import Broken
-from gateway.auth import client_hash
 from gateway.backup import CantBackUp, back_up
+from gateway.clients.auth import client_hash
+from gateway.configuration.reloading import Read
+from gateway.configuration.settings import Settings, examine, load_without_clients
+from gateway.configuration.toml_files import ConfigError
 from gateway.credentials import CantOpen
-from gateway.described import described
-from gateway.kept import overlapping
 from gateway.keys import BadKey, WrongKey
 from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
 from gateway.new_plugin import terminal as new_plugin
 from gateway.port import PLUGIN_API
 from gateway.registry import PluginError, Registry
-from gateway.reloading import Read
 from gateway.routes import metrics_app
-from gateway.settings import Settings, examine, load_without_clients, present_secrets
 from gateway.state_dir import StateDirBusy, StateDirUnusable
-from gateway.support_table import TABLES
-from gateway.toml_files import ConfigError
-from gateway.typed import chosen
+from gateway.terminal import demo, embedded
+from gateway.terminal.arguments import Act, parser
+from gateway.terminal.described import described
+from gateway.terminal.secret_line import secret_line
+from gateway.terminal.support_table import TABLES
+from gateway.terminal.typed import chosen
 
 _SAID = (
     ConfigError,
@@ -279,24 +279,13 @@ def _emrs(asked: argparse.Namespace) -> int:
 
 def _secret(asked: argparse.Namespace) -> int:
     if asked.argon2:
-        return _told(asked, f"argon2:{PasswordHasher().hash(chosen())}")
+        print(secret_line(asked, f"argon2:{PasswordHasher().hash(chosen())}"))
+        return 0
     settings = load_without_clients(os.environ, config=asked.config)
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = secrets.token_urlsafe(32)
     print(f"# for the client, and shown only now: {secret}")
-    return _told(asked, f"hmac:{client_hash(app.keys_of(settings), asked.client_id, secret)}")
-
-
-def _told(asked: argparse.Namespace, new: str) -> int:
-    """The line for the clients file; where the client stands there already, with the secret that it has now."""
-    now = clock.now()
-    present = present_secrets(os.environ, asked.client_id, config=asked.config)
-    kept = [f'"{text}"' for text in overlapping(new, present, now, now + timedelta(days=asked.overlap_days))]
-    if len(kept) == 1:
-        print(f"secret = {kept[0]}")
-    else:
-        print("# the present one stays good until the instant behind it; take it out afterwards")
-        print(f"secret = [{', '.join(kept)}]")
+    print(secret_line(asked, f"hmac:{client_hash(app.keys_of(settings), asked.client_id, secret)}"))
     return 0
 
 

@@ -14,7 +14,7 @@ from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
 from gateway.domain.outcome import Outcome
 from gateway.ledger import CommandRow
-from gateway.manners import Standing
+from gateway.manners.shared import Standing
 
 DEFAULT_WAIT_S = 50.0
 """How long a client waits for a write to settle, at most, before it is answered 202; in seconds."""

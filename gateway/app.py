@@ -17,14 +17,18 @@ from prometheus_client import CollectorRegistry, GCCollector, Info, ProcessColle
 from starlette.applications import Starlette
 
 from gateway import __version__, routes, tracing
-from gateway.accounts import OpenAccount, Route, open_accounts, plugins_of
-from gateway.admission import Admission
 from gateway.answering import Answering
 from gateway.api import Principal
 from gateway.attention.attending import Attending
-from gateway.auth import Clients
-from gateway.connecting import Connecting
-from gateway.consent import TIMEOUT_S
+from gateway.clients.admission import Admission
+from gateway.clients.auth import Clients
+from gateway.configuration.accounts import OpenAccount, Route, open_accounts, plugins_of
+from gateway.configuration.probing import Probing, probe, reason
+from gateway.configuration.reloading import Read, Reloading
+from gateway.configuration.settings import Settings
+from gateway.configuration.switching import Readiness, RunningAccounts, Switch
+from gateway.configuration.toml_files import ConfigError
+from gateway.configuration.validating import provisional
 from gateway.credentials.store import Store
 from gateway.credentials.terminal import Terminal, notes, say
 from gateway.credentials.unlocking import Locked, Unlocking, locked_of
@@ -34,20 +38,16 @@ from gateway.keys import BadKey, Keys, sync_directory
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.locks import Locks
 from gateway.metrics import Metrics
-from gateway.network import Network
 from gateway.port import EmrError
-from gateway.probing import Probing, probe, reason
 from gateway.registry import Registry
-from gateway.reloading import Read, Reloading
 from gateway.restoring import Accounts
 from gateway.retention import Retention
 from gateway.service import Authenticate, Service
 from gateway.serving import bound
-from gateway.settings import Settings
 from gateway.state_dir import claim
-from gateway.switching import Readiness, RunningAccounts, Switch
-from gateway.toml_files import ConfigError
-from gateway.validating import provisional
+from gateway.terminal.connecting import Connecting
+from gateway.vendor.consent import TIMEOUT_S
+from gateway.vendor.network import Network
 
 
 def pin_time_zones() -> None:

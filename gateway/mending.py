@@ -13,12 +13,12 @@ from gateway.answering import Form
 from gateway.audit import GATEWAY
 from gateway.domain.errors import Busy
 from gateway.ending import Ending
-from gateway.errand import errand
 from gateway.execute.run import End, Run
 from gateway.execute.stuck import stuck
 from gateway.frames import frames
 from gateway.ledger import Answer, LedgerDown, NoSuchCommand, Remark, State
 from gateway.locks import Session
+from gateway.manners.errand import errand
 
 log = logging.getLogger("gateway.repair")
 

@@ -17,13 +17,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.accounts import Key, OpenAccount
 from gateway.api import Configured
+from gateway.configuration.accounts import Key, OpenAccount
+from gateway.configuration.reloading import Result
 from gateway.ledger import State
-from gateway.manners import Standing
+from gateway.manners.shared import Standing
 from gateway.port import EmrError, MaybeDone, NotSent, Refused, Throttled
-from gateway.reloading import Result
-from gateway.vendor_flight import Flight
+from gateway.vendor.flight import Flight
 
 Outcome = Literal["answered", "refused", "throttled", "not_sent", "unknown", "failed", "cancelled"]
 

@@ -1,6 +1,5 @@
 """The one import that a plugin needs. What stands here is promised to third parties; nothing else of `gateway` is."""
 
-from gateway.consent import AuthorizationCode, Consent
 from gateway.domain.availability import bookable, without
 from gateway.domain.capabilities import Capabilities, Support
 from gateway.domain.editions import Edition
@@ -8,8 +7,6 @@ from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span,
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
 from gateway.hookspecs import hookimpl
-from gateway.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
-from gateway.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
 from gateway.port import (
     PLUGIN_API,
     Account,
@@ -22,14 +19,17 @@ from gateway.port import (
     Throttled,
     Vendor,
 )
-from gateway.saying import given, units
-from gateway.setting_types import BaseUrl, Url, Zone
-from gateway.smart_backend import SmartBackend
-from gateway.stretches import by_days
-from gateway.vendor_answer import nothing, sense
-from gateway.vendor_auth import ApiKey, Basic, Bearer, ClientCredentials
-from gateway.vendor_http import Door, VendorHttp
-from gateway.vendor_login import Login, Proof
+from gateway.vendor.answer import nothing, sense
+from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials
+from gateway.vendor.consent import AuthorizationCode, Consent
+from gateway.vendor.http import Door, VendorHttp
+from gateway.vendor.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
+from gateway.vendor.login import Login, Proof
+from gateway.vendor.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
+from gateway.vendor.saying import given, units
+from gateway.vendor.setting_types import BaseUrl, Url, Zone
+from gateway.vendor.smart_backend import SmartBackend
+from gateway.vendor.stretches import by_days
 
 __all__ = [
     "PLUGIN_API",

@@ -21,8 +21,8 @@ from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
 
 if TYPE_CHECKING:
-    from gateway.consent import Consent, Grant
-    from gateway.vendor_http import Door
+    from gateway.vendor.consent import Consent, Grant
+    from gateway.vendor.http import Door
 
 PLUGIN_API = 1
 """The version of this port. A plugin that speaks another one is refused with a sentence."""

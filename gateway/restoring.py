@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway import clock
-from gateway.accounts import OpenAccount
 from gateway.answering import Form
+from gateway.configuration.accounts import OpenAccount
 from gateway.domain.steps import Plan
 from gateway.execute import codec
 from gateway.execute.codec import Stored

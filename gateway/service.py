@@ -11,13 +11,14 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry
 
 from gateway import __version__, clock
-from gateway.accounts import OpenAccount
-from gateway.admission import Admission, Allowance
 from gateway.answering import Answering
 from gateway.api import AccountInfo, Circumstances, Configured, Principal, Reply
 from gateway.attention.attending import Attending
 from gateway.attention.status import Status, status
 from gateway.audit import Event, Fact
+from gateway.clients.admission import Admission, Allowance
+from gateway.configuration.accounts import OpenAccount
+from gateway.configuration.reloading import Reloading, Result
 from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, EmrUnavailable, NotFound
 from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
@@ -29,7 +30,6 @@ from gateway.ledger import CommandRow, Ledger, LedgerDown
 from gateway.locks import CriticalSections
 from gateway.metrics import Metrics
 from gateway.reading import Reading
-from gateway.reloading import Reloading, Result
 from gateway.repair import Repair
 from gateway.restoring import Accounts
 from gateway.retention import Keeping, Retention

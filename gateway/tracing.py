@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import httpx
 
 from gateway import __version__
-from gateway.vendor_flight import TOKEN_REQUEST, current_flight
+from gateway.vendor.flight import TOKEN_REQUEST, current_flight
 
 EXTRA = "opentelemetry.exporter.otlp.proto.http"
 _PARENT = "traceparent"

@@ -14,17 +14,15 @@ from datetime import timedelta
 from typing import Any
 
 from gateway import clock, tracing
-from gateway.accounts import OpenAccount
-from gateway.affording import afford, command_of
 from gateway.answering import Answering, Form
 from gateway.api import Circumstances, Principal, Reply
 from gateway.audit import touched
+from gateway.configuration.accounts import OpenAccount
 from gateway.domain.commands import Command
 from gateway.domain.errors import Busy, GatewayError, KeyReused, PlanChanged, RequestInProgress
 from gateway.domain.plan import plan as planned
 from gateway.domain.steps import Plan
 from gateway.ending import Ending
-from gateway.errand import Errand
 from gateway.execute import codec
 from gateway.execute.consult import Consultation
 from gateway.execute.run import End, Run
@@ -34,9 +32,11 @@ from gateway.identifiers import with_emr_ids
 from gateway.keys import Keys
 from gateway.ledger import Answer, CommandRow, Ledger, LedgerDown, State
 from gateway.locks import CriticalSections, Session
+from gateway.manners.affording import afford, command_of
+from gateway.manners.errand import Errand
 from gateway.repair import Repair
 from gateway.restoring import run_of
-from gateway.vendor_http import Meter, meter
+from gateway.vendor.http import Meter, meter
 from gateway.wire import render_command
 
 log = logging.getLogger("gateway.writing")

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import probing
-from gateway.network import Network
+from gateway.configuration import probing
+from gateway.vendor.network import Network
 from tests.plugins.sandbox.asking import ALL
 
 SERVER = {"base_url": "http://emr.test", "zone": "Europe/Stockholm"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from gateway.configuration.references import GRANT
 from gateway.credentials.grants import Granted
 from gateway.credentials.store import Account, Store
 from gateway.keys import Keys
-from gateway.references import GRANT
 
 
 def grant(state: Path, at: Account, secret: str, refresh_token: str) -> None:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from gateway.way import Proxy
+from gateway.vendor.way import Proxy
 from tests.loopback import Loopback, Peer, loopback
 
 USER, PASSWORD = "gateway", "let me/through"

@@ -10,9 +10,9 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from gateway import clock
-from gateway.accounts import OpenAccount
 from gateway.answering import Answering
 from gateway.attention.attending import Attending
+from gateway.configuration.accounts import OpenAccount
 from gateway.ending import Ending
 from gateway.execute import codec
 from gateway.keys import Keys
@@ -21,7 +21,7 @@ from gateway.locks import Locks
 from gateway.metrics import Metrics
 from gateway.repair import Repair
 from gateway.testing import MemoryLedger
-from gateway.vendor_http import Door
+from gateway.vendor.http import Door
 from tests.test_run import INTENTS, LATE, seen, world
 
 QUICK = replace(LATE, late_write_s=0.0)

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import probing
-from gateway.transport import AiohttpTransport
-from gateway.vendor_http import Door
+from gateway.configuration import probing
+from gateway.vendor.http import Door
+from gateway.vendor.transport import AiohttpTransport
 from tests.e2e.conftest import CLIENT, Api, started
 from tests.loopback import Peer, loopback
 

@@ -22,11 +22,11 @@ import pytest
 
 from gateway import serving
 from gateway.__main__ import main
-from gateway.auth import Clients, client_hash
+from gateway.clients.auth import Clients, client_hash
+from gateway.configuration.settings import load
 from gateway.domain.errors import Unauthorized
 from gateway.keys import Keys
 from gateway.registry import Registry
-from gateway.settings import load
 from gateway.state_dir import claim
 from tests.config_files import CLIENT, write
 

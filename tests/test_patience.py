@@ -9,7 +9,7 @@ import pytest
 
 from gateway.api import DEFAULT_WAIT_S
 from gateway.clock import monotonic
-from gateway.errand import current_errand
+from gateway.manners.errand import current_errand
 from gateway.routes import build
 from tests.stub_gateway import CREDENTIALS, EMR, MANY, ONE, StubGateway, client_of
 

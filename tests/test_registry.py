@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from gateway.hookspecs import ENTRY_POINTS
 from gateway.port import Account
 from gateway.registry import PluginError, Registry
-from gateway.vendor_http import Door
+from gateway.vendor.http import Door
 
 GOOD = """
 from pydantic import BaseModel

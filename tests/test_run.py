@@ -16,7 +16,7 @@ from gateway.execute import codec
 from gateway.execute.attempt import Attempt
 from gateway.execute.run import Run
 from gateway.ledger import LedgerDown, State, StepRow, StepState
-from gateway.pacing import TurnedAway
+from gateway.manners.pacing import TurnedAway
 from gateway.port import MaybeDone, Refused
 from tests.model import CAN, Model, booked, grid, no_etag, span
 from tests.model_emr import Clock, ModelEmr

@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from gateway.__main__ import main
 from gateway.api import AccountInfo
 from gateway.app import running
+from gateway.configuration.settings import load
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.editions import Edition
 from gateway.port import Emr, Vendor
 from gateway.registry import Registry
-from gateway.settings import load
-from gateway.support_table import BEGIN, END, complete, digest
+from gateway.terminal.support_table import BEGIN, END, complete, digest
 from gateway.wire import render_accounts
 from tests.editions import CREDENTIALS, SETTINGS, key_of, nobody, reaching, write_config
 from tests.plugins.fhir.fake import STATEMENT

@@ -58,7 +58,7 @@ async def test_a_door_opens_onto_an_app_and_does_not_wait_where_told_so(monkeypa
     http = door(vendor(seen)).http(base_url="http://vendor.test")
     assert await http.read("/x", lambda answer: answer.text) == "fine"
     slept = []
-    monkeypatch.setattr("gateway.vendor_http._sleep", slept.append)
+    monkeypatch.setattr("gateway.vendor.http._sleep", slept.append)
     with without_waiting():
         broken = Faulty(httpx.ASGITransport(vendor(seen)), fault=FAULTS[0])
         with pytest.raises(EmrError):

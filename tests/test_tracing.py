@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from gateway import tracing
 from gateway.app import mistakes_in, running
-from gateway.settings import examine, load
-from gateway.vendor_http import Door
+from gateway.configuration.settings import examine, load
+from gateway.vendor.http import Door
 from tests.config_files import write
 from tests.e2e.conftest import Api, write_config
 

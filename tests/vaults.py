@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import references
+from gateway.configuration import references
 
 MODULE = """
 asked = []

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from gateway.accounts import Key, OpenAccount
 from gateway.api import Configured
-from gateway.manners import Standing
+from gateway.configuration.accounts import Key, OpenAccount
+from gateway.manners.shared import Standing
 
 
 class AccountStatus(BaseModel):

@@ -18,14 +18,14 @@ from typing import Literal
 import httpx
 
 from gateway.clock import monotonic
-from gateway.consent import TIMEOUT_S, Consent, Send, Tokens
+from gateway.configuration.references import GRANT
 from gateway.credentials import CantOpen
 from gateway.credentials.store import Account, Store
 from gateway.port import EmrError, NotSent, Refused, Throttled
-from gateway.references import GRANT
-from gateway.transport import NOT_SENT
-from gateway.vendor_answer import SENSELESS
-from gateway.vendor_limits import retry_after
+from gateway.vendor.answer import SENSELESS
+from gateway.vendor.consent import TIMEOUT_S, Consent, Send, Tokens
+from gateway.vendor.limits import retry_after
+from gateway.vendor.transport import NOT_SENT
 
 log = logging.getLogger("gateway.credentials")
 
@@ -64,7 +64,7 @@ class _Held:
 
 
 class Refresher:
-    """`gateway.consent.Grant` of one account. `data_key` opens it in the store; it may become another one."""
+    """`gateway.vendor.consent.Grant` of one account. `data_key` opens it in the store; it may become another one."""
 
     def __init__(self, store: Store, at: Account, data_key: bytes, *, clock: Callable[[], float] = monotonic) -> None:
         self._store, self._at, self.data_key, self._clock = store, at, data_key, clock

@@ -14,19 +14,19 @@ from datetime import UTC, datetime
 import httpx
 
 from gateway import clock
-from gateway.accounts import consent_of, unlocked
-from gateway.auth import lets_in
-from gateway.clients_file import ClientSettings
-from gateway.consent import Consent
+from gateway.clients.auth import lets_in
+from gateway.configuration.accounts import consent_of, unlocked
+from gateway.configuration.clients_file import ClientSettings
+from gateway.configuration.references import GRANT, with_stored
+from gateway.configuration.settings import Settings
 from gateway.credentials import CantOpen, sealing
 from gateway.credentials.grants import Granted, Refresher
 from gateway.credentials.store import Account, Listed, Store
 from gateway.credentials.unlocking import Locked, is_chosen, put
 from gateway.keys import Keys
-from gateway.references import GRANT, with_stored
 from gateway.registry import Registry
-from gateway.settings import Settings
-from gateway.typed import as_sent, asked_for
+from gateway.terminal.typed import as_sent, asked_for
+from gateway.vendor.consent import Consent
 
 
 def add_commands(parser: argparse.ArgumentParser, config: argparse.ArgumentParser) -> None:

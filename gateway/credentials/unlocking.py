@@ -13,22 +13,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.accounts import Key, OpenAccount, consent_of, is_locked
 from gateway.api import AccountInfo
-from gateway.auth import client_hash
-from gateway.clients_file import AccountSettings
-from gateway.consent import Consent, Grant
+from gateway.clients.auth import client_hash
+from gateway.clients.kept import taken_apart
+from gateway.configuration.accounts import Key, OpenAccount, consent_of, is_locked
+from gateway.configuration.clients_file import AccountSettings
+from gateway.configuration.references import GRANT, stored_in
+from gateway.configuration.settings import Settings
+from gateway.configuration.toml_files import ConfigError
 from gateway.credentials import CantOpen, Nothing
 from gateway.credentials.grants import Refresher
 from gateway.credentials.store import Account, Store
-from gateway.kept import taken_apart
 from gateway.keys import Keys
 from gateway.ledger import CommandRow
 from gateway.port import Vendor
-from gateway.references import GRANT, stored_in
 from gateway.registry import PluginError, Registry
-from gateway.settings import Settings
-from gateway.toml_files import ConfigError
+from gateway.vendor.consent import Consent, Grant
 
 log = logging.getLogger("gateway.credentials")
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from gateway.api import DEFAULT_WAIT_S
-from gateway.errand import errand
+from gateway.manners.errand import errand
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

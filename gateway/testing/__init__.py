@@ -11,7 +11,6 @@ pytest.register_assert_rewrite(
     "gateway.testing.watched",
 )
 
-from gateway.in_process import InProcessTransport  # noqa: E402
 from gateway.testing.breaking import FaultMatrix  # noqa: E402
 from gateway.testing.claims import case  # noqa: E402
 from gateway.testing.contract import EmrContract  # noqa: E402
@@ -20,6 +19,7 @@ from gateway.testing.faults import FAULTS, Fault, Faulty, without_waiting  # noq
 from gateway.testing.matrix import Opens, plainly  # noqa: E402
 from gateway.testing.practice import Practice  # noqa: E402
 from gateway.testing.world import CodeService, World  # noqa: E402
+from gateway.vendor.in_process import InProcessTransport  # noqa: E402
 
 __all__ = [
     "FAULTS",

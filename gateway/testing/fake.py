@@ -10,9 +10,9 @@ from typing import Any
 
 from gateway.audit import Event, Mark, Touched
 from gateway.audit.chain import NOTHING
-from gateway.in_process import InProcessTransport
 from gateway.ledger import Answer, CommandRow, Erased, Remark, State, StepRow, StepState, Subject
-from gateway.vendor_http import Door
+from gateway.vendor.http import Door
+from gateway.vendor.in_process import InProcessTransport
 
 
 def door(app: Any, *, concurrency: int = 8) -> Door:

@@ -12,9 +12,10 @@ from typing import Any
 
 import httpx
 
-from gateway import breaker, vendor_http
+from gateway.manners import breaker
 from gateway.port import EmrError, MaybeDone, NotSent, Refused, Throttled
-from gateway.vendor_flight import TOKEN_REQUEST, current_flight
+from gateway.vendor import http as vendor_http
+from gateway.vendor.flight import TOKEN_REQUEST, current_flight
 
 SECRET = "Kanarie Testperson 19000101-0000"  # noqa: S105 - a name that must not be seen again
 """What every broken body says. It must never turn up in the text of an error."""

@@ -21,7 +21,7 @@ from gateway.testing.cases.failing import Call, failure, reads, verdict, writes
 from gateway.testing.faults import FAULTS, Fault, Faulty, bending, is_plain_read, is_write
 from gateway.testing.practice import Practice
 from gateway.testing.world import World
-from gateway.vendor_http import TOKEN_REQUEST
+from gateway.vendor.http import TOKEN_REQUEST
 
 Opens = Callable[[], AbstractAsyncContextManager[World]]
 """A world that nobody has touched yet."""

@@ -18,10 +18,10 @@ import httpx
 import pytest
 
 from gateway.app import running
+from gateway.configuration.settings import load
 from gateway.domain.model import Span
-from gateway.network import Network
-from gateway.settings import load
 from gateway.testing.world import World
+from gateway.vendor.network import Network
 
 HEADERS = {"x-leyr-client-id": "app", "x-leyr-client-secret": "app-secret"}
 CLIENTS = """\

@@ -10,7 +10,7 @@ from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, MarkSlot, Receipt, Step
-from gateway.meter import meter
+from gateway.manners.meter import meter
 from gateway.port import Emr
 
 T = TypeVar("T")

@@ -21,10 +21,10 @@ import pytest
 from gateway import app
 from gateway.__main__ import main
 from gateway.attention import control
+from gateway.configuration.settings import load
 from gateway.keys import Keys
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.logs import JsonLines
-from gateway.settings import load
 from gateway.state_dir import claim
 from tests.test_cli import PATIENCE_S, ROOT, line, url
 

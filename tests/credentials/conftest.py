@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.__main__ import main
-from gateway.auth import client_hash
+from gateway.clients.auth import client_hash
 from gateway.keys import Keys
 
 OLD, NEW = "the-first-secret-of-the-app", "the-second-secret-of-the-app"

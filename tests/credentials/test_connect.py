@@ -16,12 +16,12 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.__main__ import main
-from gateway.connecting import Connecting
-from gateway.consent import Consent
 from gateway.credentials import CantOpen
 from gateway.credentials.grants import Granted
 from gateway.credentials.store import Account, Store
 from gateway.serving import bound
+from gateway.terminal.connecting import Connecting
+from gateway.vendor.consent import Consent
 from tests.credentials.conftest import OLD, Desk
 from tests.credentials.oauth import CLIENT, CLIENT_SECRET, OAuth
 from tests.credentials.test_unlocking import listed, sentences, started

@@ -13,8 +13,8 @@ from argon2 import PasswordHasher
 
 from gateway.api import Principal
 from gateway.app import metrics_registry, opened, running
+from gateway.configuration.settings import examine, load
 from gateway.credentials.store import Account, Store
-from gateway.settings import examine, load
 from tests.credentials.conftest import ACCOUNT, API_KEY, NEW, OLD, OTHER, Desk
 
 NORTH = Account("app", "north")

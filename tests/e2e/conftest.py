@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.app import metrics_registry, running
-from gateway.settings import load
+from gateway.configuration.settings import load
 
 ZONE = ZoneInfo("Europe/Stockholm")
 PERSONALITIES = (

@@ -11,10 +11,10 @@ import pytest
 
 from gateway import clock
 from gateway.app import keys_of
+from gateway.configuration.settings import load
 from gateway.execute import codec
 from gateway.ledger import CommandRow
 from gateway.ledger.sqlite import SqliteLedger
-from gateway.settings import load
 from tests.e2e.clinic import staff_of
 from tests.e2e.conftest import Api, at, span, started, working_day
 from tests.fhir_form import MEDIA, actors, codes, fhir, places, told_extensions

@@ -13,8 +13,9 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 import plugins.sandbox
-from gateway import clock, vendor_http
-from gateway.breaker import FIRST_PAUSE_S
+from gateway import clock
+from gateway.manners.breaker import FIRST_PAUSE_S
+from gateway.vendor import http as vendor_http
 from plugins.sandbox.emr import build_app
 from plugins.sandbox.settings import DECLARED, Personality
 from tests.e2e.conftest import Api, at, span, started

@@ -11,8 +11,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from gateway.app import metrics_registry, running
+from gateway.configuration.settings import load
 from gateway.ledger import State
-from gateway.settings import load
 from tests.e2e.conftest import PERSONALITIES, Api, at, span
 
 ROUTES = {

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 import plugins.sandbox
-from gateway import vendor_http, writing
-from gateway.vendor_http import Meter
+from gateway import writing
+from gateway.vendor import http as vendor_http
+from gateway.vendor.http import Meter
 from tests.e2e.conftest import PERSONALITIES, Api, at, span, started
 
 PROVING_NOTHING = ("no-content", "async")

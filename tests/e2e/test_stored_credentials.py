@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from gateway.__main__ import main
-from gateway.auth import client_hash
+from gateway.clients.auth import client_hash
 from gateway.keys import Keys
 from tests.e2e.processes import at_work, bulk, process, sandbox, seen, slow
 from tests.live.processes import free_port

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway import probing
 from gateway.app import running
+from gateway.configuration import probing
+from gateway.configuration.settings import load
 from gateway.serving import Server, bound
-from gateway.settings import load
 from plugins.sandbox.emr import build_app
 from tests.e2e.conftest import Api
 from tests.loopback import Loopback

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import plugins.sandbox
-from gateway.meter import Meter
+from gateway.manners.meter import Meter
 from plugins.sandbox.emr import build_app
 from tests.e2e.conftest import PERSONALITIES, Api, started
 

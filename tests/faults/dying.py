@@ -21,11 +21,12 @@ from typing import Any
 
 import httpx
 
-from gateway import app, network, pages, routes, serving
+from gateway import app, pages, routes, serving
+from gateway.configuration.settings import Settings, load
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.registry import Registry
-from gateway.settings import Settings, load
-from gateway.transport import AiohttpTransport
+from gateway.vendor import network
+from gateway.vendor.transport import AiohttpTransport
 from plugins.sandbox.settings import DECLARED
 from tests.faults.planted import PLANTED
 

@@ -16,13 +16,13 @@ import httpx
 
 from gateway import routes
 from gateway.app import accounts_of, keys_of
-from gateway.auth import Clients
-from gateway.in_process import InProcessTransport
+from gateway.clients.auth import Clients
+from gateway.configuration.settings import Settings, load
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.locks import Locks
 from gateway.retention import Retention
 from gateway.service import Service
-from gateway.settings import Settings, load
+from gateway.vendor.in_process import InProcessTransport
 from tests.histories.clinic import CLINIC, Clinic
 from tests.histories.virtual import LIFE, TAG, Life, command_id, seconds
 from tests.histories.wire import Log, Weather, Wire

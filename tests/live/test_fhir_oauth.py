@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.plugin import Account, Change, Door, Emr, Refused, Span
-from gateway.transport import AiohttpTransport
+from gateway.vendor.transport import AiohttpTransport
 from plugins.fhir import Settings, emr_open
 from tests.live.fhir_clinic import Clinic
 from tests.live.fhir_seeds import at

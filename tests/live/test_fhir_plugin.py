@@ -30,7 +30,7 @@ from gateway.plugin import (
     Span,
     Status,
 )
-from gateway.transport import AiohttpTransport
+from gateway.vendor.transport import AiohttpTransport
 from plugins.fhir import Settings, emr_open
 from tests.live.fhir_clinic import Clinic
 from tests.live.fhir_seeds import at, slot_id

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.plugin import Account, Cancel, Change, Confirm, Door, Refused, Span
-from gateway.transport import AiohttpTransport
+from gateway.vendor.transport import AiohttpTransport
 from plugins.fhir import Settings, emr_open
 from tests.live.clinics import HALF_HOUR
 from tests.live.fhir_clinic import Clinic

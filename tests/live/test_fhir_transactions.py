@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.plugin import Account, Door
-from gateway.transport import AiohttpTransport
+from gateway.vendor.transport import AiohttpTransport
 from plugins.fhir import FhirEmr, Settings, emr_open
 from plugins.fhir.proof import proven
 from tests.live.clinics import HALF_HOUR

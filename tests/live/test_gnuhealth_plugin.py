@@ -29,7 +29,7 @@ from gateway.plugin import (
     Status,
 )
 from gateway.testing import EmrContract, World
-from gateway.transport import AiohttpTransport
+from gateway.vendor.transport import AiohttpTransport
 from plugins.gnuhealth import Settings, emr_open, emr_vendor
 from tests.live.clinics import HALF_HOUR
 from tests.live.gnuhealth import BEYOND, Practice, clinic, practice, settings  # noqa: F401

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from gateway.settings import examine
+from gateway.configuration.settings import examine
 
 pytestmark = pytest.mark.security
 PUBLIC = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/errors", "/errors/BUSY")

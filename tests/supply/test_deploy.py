@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from gateway.app import mistakes_in
-from gateway.settings import Limits, examine
+from gateway.configuration.settings import Limits, examine
 from tests.supply.dockerfile import ROOT, read
 
 DEPLOY = ROOT / "deploy"

@@ -12,10 +12,10 @@ import pytest
 
 from gateway.domain.model import Appointment, Span
 from gateway.domain.steps import Change
-from gateway.local_time import repeated
 from gateway.testing.cases.refused import refused
 from gateway.testing.claims import case
 from gateway.testing.practice import Practice
+from gateway.vendor.local_time import repeated
 
 ELSEWHERE = timezone(timedelta(hours=-9, minutes=-30))
 QUARTER, SECOND = timedelta(minutes=15), timedelta(seconds=1)

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
+from gateway.vendor.in_process import InProcessTransport
 from plugins.athenahealth import Settings, emr_open
 from tests.plugins.athenahealth.fake import FakeAthena
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Span
 from gateway.testing import EmrContract, World
 from gateway.testing.matrix import Opens
+from gateway.vendor.in_process import InProcessTransport
 from plugins.athenahealth import emr_vendor
 from tests.plugins.athenahealth.conftest import Practice
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
+from gateway.vendor.in_process import InProcessTransport
 from plugins.cliniko import Settings, emr_open
 from tests.plugins.cliniko.fake import FakeCliniko
 

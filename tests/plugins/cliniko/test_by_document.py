@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.in_process import InProcessTransport
+from gateway.vendor.in_process import InProcessTransport
 from tests.plugins import spec
 from tests.plugins.cliniko.conftest import Practice
 from tests.plugins.cliniko.test_contract import world_of

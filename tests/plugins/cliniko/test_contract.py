@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.testing import EmrContract, World
 from gateway.testing.matrix import Opens
+from gateway.vendor.in_process import InProcessTransport
 from plugins.cliniko import emr_vendor
 from tests.plugins.cliniko.conftest import Practice
 

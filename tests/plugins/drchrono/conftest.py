@@ -10,8 +10,8 @@ import httpx
 import pytest
 import respx
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
+from gateway.vendor.in_process import InProcessTransport
 from plugins.drchrono import Settings, emr_open
 from tests.plugins.drchrono.fake import FakeDrChrono
 from tests.plugins.drchrono.wire import Let, opened

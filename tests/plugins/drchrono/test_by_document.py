@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from gateway.in_process import InProcessTransport
+from gateway.vendor.in_process import InProcessTransport
 from tests.plugins import spec
 from tests.plugins.drchrono.conftest import Practice
 from tests.plugins.drchrono.test_contract import world_of

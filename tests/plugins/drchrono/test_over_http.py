@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from gateway.connecting import Connecting
 from gateway.credentials.store import Account
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Span
 from gateway.serving import bound
+from gateway.terminal.connecting import Connecting
 from gateway.testing import World
+from gateway.vendor.in_process import InProcessTransport
 from plugins.drchrono import Settings
 from plugins.drchrono.settings import consent
 from tests.granting import grant, granted

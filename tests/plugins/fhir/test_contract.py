@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
 from gateway.testing import EmrContract, World
 from gateway.testing.matrix import Opens, plainly
+from gateway.vendor.in_process import InProcessTransport
 from plugins.fhir import Settings, emr_open, emr_vendor
 from tests.plugins.fhir.fake import FakeFhir
 from tests.plugins.fhir.samples import BEYOND, ZONE, appointment, clinic, participants, slot

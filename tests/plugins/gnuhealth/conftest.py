@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr
+from gateway.vendor.in_process import InProcessTransport
 from plugins.gnuhealth import Settings, emr_open
 from plugins.gnuhealth import emr as port
 from tests.plugins.gnuhealth.samples import Practice

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.testing import EmrContract, World
 from gateway.testing.matrix import Opens
+from gateway.vendor.in_process import InProcessTransport
 from plugins.gnuhealth import emr_vendor
 from tests.plugins.gnuhealth.conftest import opened, practising
 from tests.plugins.gnuhealth.samples import BEYOND, HALF_HOUR, Practice, at, half_hour

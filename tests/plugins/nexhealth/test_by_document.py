@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Kind
+from gateway.vendor.in_process import InProcessTransport
 from tests.plugins import spec
 from tests.plugins.nexhealth.conftest import Practice
 from tests.plugins.nexhealth.test_contract import world_of

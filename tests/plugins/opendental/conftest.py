@@ -11,8 +11,8 @@ import pytest
 import respx
 
 from gateway import clock
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
+from gateway.vendor.in_process import InProcessTransport
 from plugins.opendental import Settings, emr_open
 from tests.plugins.opendental.asking import NOW, opened
 from tests.plugins.opendental.fake import FORM, FakeOpenDental

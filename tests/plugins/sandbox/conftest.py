@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door
+from gateway.vendor.in_process import InProcessTransport
 from plugins.sandbox import SandboxEmr, Settings, emr_open
 from tests.plugins.sandbox.clinics import running, sandbox
 

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from gateway.in_process import InProcessTransport
 from gateway.plugin import Account, Door, Emr, Span
 from gateway.testing import CodeService, EmrContract, World
 from gateway.testing.matrix import Opens
+from gateway.vendor.in_process import InProcessTransport
 from plugins.sandbox import Settings, build_app, emr_open, emr_vendor
 from tests.plugins.sandbox.asking import ALL
 
