@@ -76,9 +76,10 @@ FIGURES = "conformance: faults"
 
 
 def figures(tally: Tally) -> tuple[str, dict[str, Any]]:
-    """For a test's properties: what a conformance report tells of a tally."""
+    """For a test's properties: what a conformance report tells of a tally, in values that go to other processes."""
     plugin, edition = tally.account
-    told = {"cells": tally.cells, "ends": dict(tally.ends), "breaches": len(tally.breaches), "left": tally.left}
+    ends = {str(end): count for end, count in tally.ends.items()}
+    told = {"cells": tally.cells, "ends": ends, "breaches": len(tally.breaches), "left": tally.left}
     return FIGURES, {"plugin": plugin, "edition": edition, **told}
 
 

@@ -1,0 +1,1 @@
+"""The conformance report tells what was run, and nothing else."""
