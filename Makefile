@@ -17,7 +17,7 @@ FAULTS_S ?= $(if $(BOUND),2,45)
 RUNS ?= $(if $(BOUND),60,1000)
 export FAULTS_S RUNS
 
-.PHONY: run test faults security lint bench live locks sbom audit drill soak clean
+.PHONY: run test faults security lint bench live locks sbom audit drill soak conformance clean
 
 # A demonstration; heeds PORT and STATE_DIR.
 run: $(VENV)/run.stamp
@@ -76,14 +76,19 @@ audit: $(TOOLS_VENV)/stamp $(VENV)/dev.stamp
 	$(IN) -m supply.audit $(TOOLS_VENV)/bin/pip-audit requirements-otel.lock requirements-build.lock
 
 # What docs/deploy.md says, done: the image by the Dockerfile's own steps (that needs no container engine), a back-up and its
-# restoration, an update. Figures are printed.
+# restoration, an update. Figures are printed. And what docs/write-a-plugin.md says: a plugin's package in an environment of its own.
 drill: $(VENV)/dev.stamp
-	$(IN) -m pytest -s -m drill tests/supply tests/e2e/test_backup.py tests/e2e/test_update.py
+	$(IN) -m pytest -s -m drill tests/supply tests/e2e/test_backup.py tests/e2e/test_update.py tests/new_plugin tests/conformance
 
 # A gateway at half of its load for an hour: memory, files, threads and tasks have to stay what they are. BOUND=n: for n
 # seconds.
 soak: $(VENV)/dev.stamp
 	$(IN) -m soak $(if $(BOUND),--seconds $(BOUND))
+
+# Which cases of the contract the plugins beside the gateway pass, and their slice of the fault matrix, to be published.
+conformance: $(VENV)/dev.stamp
+	$(IN) -m pytest -q -n 2 -p gateway.testing.conformance --conformance=dist/conformance.md \
+		$(wildcard tests/plugins/*/test_contract.py) tests/test_fault_matrix.py
 
 # What was written by a running gateway (.state) stays.
 clean:
