@@ -72,7 +72,10 @@ class _Written:
         if hasattr(EmrContract, told["name"]):
             suite.note(told["name"], told["case"], *_outcome(report))
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self._report.ended = (
+            pytest.ExitCode(exitstatus).name if exitstatus in list(pytest.ExitCode) else str(exitstatus)
+        )
         self._report.write(self._path)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -116,6 +116,8 @@ class Suite:
 class Report:
     suites: dict[str, Suite] = field(default_factory=dict)
     faults: list[Facts] = field(default_factory=list)
+    ended: str = "NO_TESTS_COLLECTED"
+    """How pytest calls the end of the run, with all else that was in it."""
 
     def suite(self, name: str) -> Suite:
         return self.suites.setdefault(name, Suite(name))
@@ -135,6 +137,7 @@ class Report:
             "made_at": clock.now().isoformat(timespec="seconds"),
             "gateway": __version__,
             "plugin_api": PLUGIN_API,
+            "run": self.ended,
             "caveat": CAVEAT.replace("**", ""),
             "accounts": [self._account(suite) for _, suite in sorted(self.suites.items())],
         }
@@ -170,15 +173,27 @@ def markdown(told: Facts) -> Iterator[str]:
     yield "# Conformance to the EMR appointment gateway's contract"
     yield f"\nMade at {told['made_at']} with gateway {told['gateway']}, plugin API {told['plugin_api']}.\n"
     yield CAVEAT
-    if not told["accounts"]:
-        yield "\nNo contract was run."
+    yield f"\nHow pytest ended, with all that was in the run: `{told['run']}`."
+    yield from _overview(told["accounts"]) if told["accounts"] else ["\nNo contract was run."]
     for account in told["accounts"]:
         yield from _account(account)
 
 
+def _overview(accounts: Sequence[Facts]) -> Iterator[str]:
+    yield f"\n| EMR | edition | suite | conforms | {' | '.join(OUTCOMES)} | breaches |"
+    yield "| --- | --- | --- | --- |" + " --- |" * (len(OUTCOMES) + 1)
+    for of in accounts:
+        breaches = of["faults"]["breaches"] if of["faults"] else "-"
+        told = [of.get("name", "?"), of.get("edition", "?"), of["suite"].rpartition(".")[2]]
+        told += ["yes" if of["conforms"] else "no", *of["counts"].values(), breaches]
+        yield f"| {' | '.join(map(str, told))} |"
+
+
 def _account(of: Facts) -> Iterator[str]:
-    known = "capabilities" in of
-    yield f"\n## {of['name']} (`{of['plugin']}`), edition `{of['edition']}`\n" if known else f"\n## `{of['suite']}`\n"
+    known, suite = "capabilities" in of, of["suite"].rpartition(".")[2]
+    yield f"\n## {suite}: " + (
+        f"{of['name']} (`{of['plugin']}`), edition `{of['edition']}`\n" if known else "unknown\n"
+    )
     yield f"**{of['verdict']}**\n"
     if known:
         yield f"- Package: {of['package']}"
@@ -204,7 +219,8 @@ def _broken(faults: Facts | None) -> Iterator[str]:
         yield "The fault matrix was not run."
     else:
         ends = ", ".join(f"{count} {end}" for end, count in sorted(faults["ends"].items()))
-        yield f"{faults['cells']} cells ({ends}), {faults['breaches']} breaches, {faults['left']} left."
+        yield f"In all suites of the edition: {faults['cells']} cells ({ends})"
+        yield f"of which {faults['breaches']} are breaches; {faults['left']} were left."
 
 
 def _dash(text: str) -> str:

@@ -137,6 +137,10 @@ def it_says_of_what_it_is_and_that_a_fake_is_not_the_vendor(run, accounts):
     assert told["made_at"] in markdown
     assert "**a fake is not the vendor**" in markdown
     assert f"**{true['verdict']}**" in markdown
+    assert (told["run"], "`TESTS_FAILED`" in markdown) == ("TESTS_FAILED", True)
+    counts = " | ".join(str(count) for count in true["counts"].values())
+    assert f"| Cliniko | standard | TestTrue | {'yes' if true['conforms'] else 'no'} | {counts} |" in markdown
+    assert "| ? | ? | TestNowhere | no | 0 | 0 | 1 |" in markdown
     assert "| a cancellation says why | skipped (\\| not today) |" in markdown
 
 
