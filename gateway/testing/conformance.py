@@ -29,7 +29,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     path: Path | None = config.getoption("conformance")
     if path is not None and not hasattr(config, "workerinput"):
+        _prepare(path)
         config.pluginmanager.register(_Written(path), "conformance of this run")
+
+
+def _prepare(path: Path) -> None:
+    """Said now and not after the run. Raises UsageError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise pytest.UsageError(f"--conformance: {path} can't be written ({error.strerror})") from None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -126,7 +126,6 @@ class Report:
         return [f"{name}: {suite.verdict}" for name, suite in sorted(self.suites.items())] or ["No contract was run."]
 
     def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         told = self.told()
         path.write_text("\n".join(markdown(told)) + "\n", encoding="utf-8")
         path.with_name(f"{path.name}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ import execnet
 import pytest
 
 from gateway import __version__
-from gateway.testing import commands, matrix, plainly
+from gateway.testing import commands, conformance, matrix, plainly
 from gateway.testing.conformance_report import CASES, Report, Suite
 from tests.plugins.cliniko.conftest import Practice
 from tests.plugins.cliniko.test_contract import world_of
@@ -176,3 +176,10 @@ def test_a_run_without_a_contract_says_so(tmp_path):
     Report().write(tmp_path / "r.md")
     assert "No contract was run." in (tmp_path / "r.md").read_text()
     assert Report().summary() == ["No contract was run."]
+
+
+def test_where_it_can_not_be_written_is_said_before_the_run(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "r.md"):
+        with pytest.raises(pytest.UsageError, match="can't be written"):
+            conformance._prepare(path)

@@ -74,6 +74,12 @@ def test_all_of_its_tests_are_green_and_it_conforms(package, python, folder):
     assert account["faults"]["cells"] > 400
 
 
+@pytest.mark.parametrize("key", ["emr", "request", "words", "test", "class", "x9"])
+def test_any_word_may_be_its_key(key, tmp_path, python):
+    package = written(key, tmp_path)
+    run(package, python, "-m", "pytest", "-q", "-W", "error", "-k", "not OverHttp")
+
+
 def test_its_code_is_typed(folder, python):
     run(folder / "src", sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "-p", f"emr_{KEY}")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import sys
+import tokenize
 import tomllib
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,14 @@ def test_all_of_it_bears_its_own_name(package):
     told = tomllib.loads(files["pyproject.toml"].read_text())
     assert told["project"]["name"] == "emr-nimbus-care"
     assert told["project"]["entry-points"] == {"emr_gateway.v1": {KEY: f"emr_{KEY}"}}
+
+
+def test_no_name_of_its_own_could_be_one_that_stands_there_already():
+    """A key may be any word, such as `emr` or `request`: it is only ever a part of a name."""
+    for path in TEMPLATE.rglob("*.py"):
+        names = {token.string for token in tokenize.generate_tokens(StringIO(path.read_text()).readline)}
+        told = {name for name in names if name.isidentifier() and "acme" in name.lower()}
+        assert told <= {"emr_acme", "AcmeEmr", "FakeAcme"} | {name for name in told if name.startswith("TestAcme")}
 
 
 def test_a_plugin_imports_the_facade_alone_and_its_fake_nothing_of_ours():

@@ -25,15 +25,15 @@ ROW = {
 
 
 @pytest.fixture
-def acme() -> Iterator[respx.MockRouter]:
+def vendor() -> Iterator[respx.MockRouter]:
     with respx.MockRouter(assert_all_called=True) as router:
         yield router
 
 
 @pytest.fixture
-def emr(acme: respx.MockRouter) -> Emr:
+def emr(vendor: respx.MockRouter) -> Emr:
     settings = Settings.model_validate({"base_url": URL, "api_key": "invented-key", "zone": ZONE.key})
-    return emr_open(Account("clinic", settings, Door(httpx.MockTransport(acme.async_handler))))
+    return emr_open(Account("clinic", settings, Door(httpx.MockTransport(vendor.async_handler))))
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -50,8 +50,8 @@ def sent(router: respx.MockRouter) -> tuple[httpx.Headers, Any]:
     return request.headers, json.loads(request.content) if request.content else None
 
 
-async def test_an_appointment_is_read_by_its_id(acme: respx.MockRouter, emr: Emr) -> None:
-    acme.get(ONE).respond(json=ROW)
+async def test_an_appointment_is_read_by_its_id(vendor: respx.MockRouter, emr: Emr) -> None:
+    vendor.get(ONE).respond(json=ROW)
     assert await emr.appointment("v-1") == Appointment(
         id="v-1",
         start=at(9),
@@ -64,7 +64,7 @@ async def test_an_appointment_is_read_by_its_id(acme: respx.MockRouter, emr: Emr
         comment="a word",
         version="7",
     )
-    assert sent(acme)[0]["x-api-key"] == "invented-key"
+    assert sent(vendor)[0]["x-api-key"] == "invented-key"
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_what_its_states_are_called(state: str, status: str) -> None:
     assert words.appointment({**ROW, "state": state}, ZONE).status == status
 
 
-async def test_a_move_says_both_ends_and_what_it_goes_over(acme: respx.MockRouter, emr: Emr) -> None:
-    acme.patch(ONE).respond(json=ROW)
+async def test_a_move_says_both_ends_and_what_it_goes_over(vendor: respx.MockRouter, emr: Emr) -> None:
+    vendor.patch(ONE).respond(json=ROW)
     await emr.change(Change(chain="x", before=booked(), span=Span(at(13), at(13, 30))))
-    headers, body = sent(acme)
+    headers, body = sent(vendor)
     assert headers["if-match"] == "7"
     assert body == {"starts": "2027-03-02T12:00:00Z", "ends": "2027-03-02T12:30:00Z"}
 
@@ -87,30 +87,30 @@ async def test_a_move_says_both_ends_and_what_it_goes_over(acme: respx.MockRoute
     ("fields", "said"),
     [({"resource_id": "cl-2"}, {"clinician": "cl-2"}), ({"comment": ""}, {"note": ""})],
 )
-async def test_a_change_says_what_changes(acme: respx.MockRouter, emr: Emr, fields: Any, said: Any) -> None:
-    acme.patch(ONE).respond(json=ROW)
+async def test_a_change_says_what_changes(vendor: respx.MockRouter, emr: Emr, fields: Any, said: Any) -> None:
+    vendor.patch(ONE).respond(json=ROW)
     await emr.change(Change(chain="x", before=booked(), **fields))
-    assert sent(acme)[1] == said
+    assert sent(vendor)[1] == said
 
 
-async def test_a_booking_bears_its_marker(acme: respx.MockRouter, emr: Emr) -> None:
-    acme.post(f"{URL}/visits").respond(201, json=ROW)
+async def test_a_booking_bears_its_marker(vendor: respx.MockRouter, emr: Emr) -> None:
+    vendor.post(f"{URL}/visits").respond(201, json=ROW)
     step = Create(chain="x", span=Span(at(9), at(9, 30)), patient_id="pa-4", resource_id="cl-1", marker="m1")
     assert (await emr.create(step)).appointment == booked()
     times = {"starts": "2027-03-02T08:00:00Z", "ends": "2027-03-02T08:30:00Z"}
-    assert sent(acme)[1] == {**times, "patient": "pa-4", "clinician": "cl-1", "reference": "m1"}
+    assert sent(vendor)[1] == {**times, "patient": "pa-4", "clinician": "cl-1", "reference": "m1"}
 
 
-async def test_a_cancellation_says_why(acme: respx.MockRouter, emr: Emr) -> None:
-    acme.post(f"{ONE}/void").respond(json={**ROW, "state": "void"})
+async def test_a_cancellation_says_why(vendor: respx.MockRouter, emr: Emr) -> None:
+    vendor.post(f"{ONE}/void").respond(json={**ROW, "state": "void"})
     await emr.cancel(Cancel(chain="x", before=booked(), comment="ill"))
-    assert sent(acme)[1] == {"note": "ill"}
+    assert sent(vendor)[1] == {"note": "ill"}
 
 
-async def test_what_was_booked_is_withdrawn(acme: respx.MockRouter, emr: Emr) -> None:
-    acme.delete(ONE).respond(204)
+async def test_what_was_booked_is_withdrawn(vendor: respx.MockRouter, emr: Emr) -> None:
+    vendor.delete(ONE).respond(204)
     await emr.discard(Discard(chain="x", before=booked()))
-    assert sent(acme)[1] is None
+    assert sent(vendor)[1] is None
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ async def test_what_was_booked_is_withdrawn(acme: respx.MockRouter, emr: Emr) ->
     [(409, "time_taken", "taken"), (409, "closed", "state"), (409, "too_late", "rule"), (412, "stale", "stale"),
      (422, "invalid", "invalid"), (401, "no_access", "credentials")],
 )  # fmt: skip
-async def test_what_refusals_mean(acme: respx.MockRouter, emr: Emr, status: int, code: str, reason: str) -> None:
-    acme.patch(ONE).respond(status, json={"error": code, "message": "prose"})
+async def test_what_refusals_mean(vendor: respx.MockRouter, emr: Emr, status: int, code: str, reason: str) -> None:
+    vendor.patch(ONE).respond(status, json={"error": code, "message": "prose"})
     with pytest.raises(Refused) as no:
         await emr.change(Change(chain="x", before=booked(), comment="new"))
     assert (no.value.reason, "prose" in str(no.value)) == (reason, False)
