@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,11 +43,11 @@ settings = {{ clinic = "{clinic}", api_key = "{clinic}-key", personality = "{per
 """
 
 
-def write_config(folder: Path) -> Path:
+def write_config(folder: Path, personalities: Sequence[str] = PERSONALITIES) -> Path:
     clients = ["demo = true\n"]
     for id in ("one", "two"):
         clients.append(CLIENT.format(id=id))
-        clients += [ACCOUNT.format(key=p, clinic=f"clinic-{id}", personality=p) for p in PERSONALITIES]
+        clients += [ACCOUNT.format(key=p, clinic=f"clinic-{id}", personality=p) for p in personalities]
     (folder / "clients.toml").write_text("".join(clients))
     (folder / "gateway.toml").write_text(f'state_dir = "{folder / "state"}"\nclients = "clients.toml"\n')
     return folder / "gateway.toml"
@@ -157,8 +157,10 @@ Start = Callable[[], Any]
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return write_config(tmp_path)
+def config(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """With accounts of every personality, where the test does not say which one it is about."""
+    only = getattr(request.node, "callspec", None) and request.node.callspec.params.get("each")
+    return write_config(tmp_path, (only,) if only else PERSONALITIES)
 
 
 @asynccontextmanager

@@ -10,7 +10,12 @@ from tests.e2e.clinic import on_each, staff_of
 from tests.e2e.conftest import at, span
 from tests.e2e.ends import Trial
 
-EMRS = ("in-place", "new-id", "no-move", "slot-records", "no-content")
+EMRS = ("in-place", "no-move", "slot-records")
+MORE = ("new-id", "no-content")
+some_or_all = pytest.mark.parametrize(
+    "emrs", [EMRS, pytest.param(MORE, marks=pytest.mark.faults)], ids=["some", "more"]
+)
+"""The others are tried beside `tests/faults`."""
 
 UNDONE = {
     "!refuse": {"EMR_REFUSED"},
@@ -36,7 +41,7 @@ def config(config, staff):
     return config
 
 
-async def tried(http, count, body, faults, emrs=EMRS):
+async def tried(http, count, body, faults, emrs):
     """The same command with each fault, each on a day of its own, on all the EMRs at once.
 
     Those that are late come first and by themselves: as late as the EMR says, and not as late as this machine is slow.
@@ -63,19 +68,22 @@ async def tried(http, count, body, faults, emrs=EMRS):
         await on_each(http, scenario, *emrs)
 
 
-async def test_a_bulk_update(http):
-    await tried(http, 3, lambda _: {"resource_id": "D2"}, UNDONE)
+@some_or_all
+async def test_a_bulk_update(http, emrs):
+    await tried(http, 3, lambda _: {"resource_id": "D2"}, UNDONE, emrs)
 
 
 async def test_a_comment_for_each(http):
     await tried(http, 3, lambda _: {}, UNDONE, ("in-place", "no-content"))
 
 
-async def test_a_reschedule_that_books_new_ones(http):
-    await tried(http, 2, lambda day: span(at(day, 13), at(day, 15)), UNDONE)
+@some_or_all
+async def test_a_reschedule_that_books_new_ones(http, emrs):
+    await tried(http, 2, lambda day: span(at(day, 13), at(day, 15)), UNDONE, emrs)
 
 
-async def test_a_reschedule_that_cancels_the_surplus(http):
+@some_or_all
+async def test_a_reschedule_that_cancels_the_surplus(http, emrs):
     """Two move, two are cancelled. The third write that bears the comment cancels, maybe beyond the way back."""
     faults = {
         **{
@@ -88,10 +96,11 @@ async def test_a_reschedule_that_cancels_the_surplus(http):
         "!drop@4": {"done"},
         "!other@3": {"PARTIALLY_APPLIED"},
     }
-    await tried(http, 4, lambda day: span(at(day, 13), at(day, 14)), faults)
+    await tried(http, 4, lambda day: span(at(day, 13), at(day, 14)), faults, emrs)
 
 
-async def test_a_bulk_cancellation(http):
+@some_or_all
+async def test_a_bulk_cancellation(http, emrs):
     """The first one is the turning point: from then on there is only forward."""
     faults = {
         "!refuse@1": {"EMR_REFUSED"},
@@ -105,4 +114,4 @@ async def test_a_bulk_cancellation(http):
         "!busy": {"done", "EMR_UNAVAILABLE"},
         "!other@2": {"PARTIALLY_APPLIED"},
     }
-    await tried(http, 3, lambda _: {"status": "cancelled"}, faults)
+    await tried(http, 3, lambda _: {"status": "cancelled"}, faults, emrs)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.processes import process
 from tests.live.processes import free_port
 
@@ -36,6 +38,7 @@ def conducted(folder: Path, examples: int, phases: str, timeout_s: float = 150) 
     return told
 
 
+@pytest.mark.faults
 def test_no_request_gets_an_answer_that_the_description_does_not_promise(tmp_path):
     """A few of each kind; `make security` tries ten thousand, and every edge of every value."""
     assert "Test cases:" in conducted(tmp_path, 3, "examples,fuzzing")

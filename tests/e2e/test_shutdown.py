@@ -101,6 +101,7 @@ def refused_for_now(answer: httpx.Response) -> None:
     assert answer.headers["connection"] == "close"
 
 
+@pytest.mark.faults
 def test_a_command_that_has_time_to_end_is_finished_and_its_client_gets_its_answer(emr, tmp_path):
     stopped = Stopped(tmp_path, emr, "enough", LONG)
     stopped.run()
@@ -125,6 +126,7 @@ def test_a_command_that_has_not_is_handed_over_and_its_client_is_told_where_to_a
     stopped.all_or_nothing()
 
 
+@pytest.mark.faults
 def test_who_asks_twice_is_not_kept_waiting_and_nothing_is_lost(emr, tmp_path):
     stopped = Stopped(tmp_path, emr, "twice", LONG, signals=(signal.SIGTERM, signal.SIGINT))
     stopped.run()

@@ -72,6 +72,7 @@ def test_on_a_full_disk_nothing_is_taken_and_when_there_is_room_again_the_same_k
         assert (again.content, again.headers["idempotent-replayed"]) == (answer.content, "true")
 
 
+@pytest.mark.faults
 def test_a_disk_that_fills_up_in_the_middle_stops_a_command_between_two_writes_and_it_goes_on_by_itself(emr, tmp_path):
     async def fills_up(running: subprocess.Popen[bytes], url: str, body: Any) -> httpx.Response:
         async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:

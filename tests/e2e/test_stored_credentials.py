@@ -111,6 +111,7 @@ def guises(secret: str) -> list[bytes]:
     return [plain, plain[::-1], plain.hex().encode(), base64.b64encode(plain)[:-4], secret.encode("utf-16-le")]
 
 
+@pytest.mark.faults
 def test_a_command_that_was_cut_off_is_ended_without_its_client_and_no_secret_is_left_anywhere(emr, folder, told):
     sinks = [told("check"), told("credentials", "list")]
     with httpx.Client(headers=HEADERS, timeout=30) as http:

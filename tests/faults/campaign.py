@@ -63,7 +63,7 @@ class Campaign:
         self._name += ", and its recovery"
         points = await self._boundaries()
         some = range(1 + self._offset % SPREAD, points + 1, SPREAD)
-        await asyncio.gather(*(self._recoveries(n, bound) for n in spread(some, bound and bound // 2, 0)))
+        await asyncio.gather(*(self._recoveries(n, bound) for n in spread(some, bound and max(1, bound // 2), 0)))
 
     async def _boundaries(self) -> int:
         """How many a sound gateway comes to; and what it leaves, which is what the others are held against."""
