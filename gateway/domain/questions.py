@@ -52,6 +52,15 @@ class ReadCalendar:
     patient_id: str | None = None
     care_unit_id: str | None = None
 
+    def takes(self, one: Appointment) -> bool:
+        """Is it an answer to this? An EMR may show more than it was asked for, where it does not know a filter."""
+        return (
+            one.span.overlaps(self.span)
+            and self.resource_id in (None, one.resource_id)
+            and self.patient_id in (None, one.patient_id)
+            and self.care_unit_id in (None, one.care_unit_id)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class LookUp:

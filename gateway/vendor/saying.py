@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
@@ -26,3 +26,13 @@ def units(span: Span, *, each_s: int) -> int:
     if rest or not count:
         raise Refused("invalid", "a length that the EMR can't be told")
     return count
+
+
+async def if_there(asking: Awaitable[T]) -> T | None:
+    """What a read shows, or `None` where the EMR says that there is no such thing."""
+    try:
+        return await asking
+    except Refused as no:
+        if no.reason != "not_found":
+            raise
+        return None

@@ -97,7 +97,7 @@ class AthenaEmr(Emr):
         if not all(words.is_id(id) for id in ids.values() if id is not None):
             return []
         days = words.days(wanted.span, self._zone, from_before=True)
-        return [one for one in await self._records.booked({**days, **given(ids)}) if _is_wanted(one, wanted)]
+        return [one for one in await self._records.booked({**days, **given(ids)}) if wanted.takes(one)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         found = await self._records.open(wanted, beyond=self._settings.beyond_web)
@@ -269,12 +269,3 @@ def _path(step: Change | Cancel | Confirm) -> str:
     if not words.is_id(step.before.id):
         raise Refused("not_found")
     return f"/appointments/{step.before.id}"
-
-
-def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    return (
-        one.span.overlaps(wanted.span)
-        and wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-        and wanted.care_unit_id in (None, one.care_unit_id)
-    )

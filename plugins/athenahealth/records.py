@@ -16,12 +16,12 @@ from gateway.plugin import (
     Kind,
     MaybeDone,
     Page,
-    Refused,
     Slot,
     Status,
     VendorHttp,
     by_offset,
     given,
+    if_there,
 )
 from plugins.athenahealth import words
 from plugins.athenahealth.settings import Settings
@@ -145,12 +145,7 @@ class Records:
     async def _one(self, name: str, id: str, parse: Callable[[Json], T]) -> T | None:
         if not words.is_id(id):
             return None
-        try:
-            return await self._http.read(f"/{name}/{id}", lambda answer: parse(_only(answer)))
-        except Refused as no:
-            if no.reason != "not_found":
-                raise
-            return None
+        return await if_there(self._http.read(f"/{name}/{id}", lambda answer: parse(_only(answer))))
 
     async def _listed(
         self, path: str, name: str, read: Callable[[Json], tuple[str, T]], params: Mapping[str, str]

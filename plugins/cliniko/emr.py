@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import TypeVar
@@ -30,6 +30,7 @@ from gateway.plugin import (
     VendorHttp,
     by_days,
     by_link,
+    if_there,
     nothing,
     today,
 )
@@ -87,7 +88,7 @@ class ClinikoEmr(Emr):
         ids = (wanted.resource_id, wanted.patient_id, wanted.care_unit_id)
         if not all(words.is_id(id) for id in ids if id is not None):
             return []
-        return [one for one in await self._individual(words.filters(wanted)) if _is_wanted(one, wanted)]
+        return [one for one in await self._individual(words.filters(wanted)) if wanted.takes(one)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         who, what = wanted.resource_id, wanted.healthcare_service_id
@@ -109,7 +110,7 @@ class ClinikoEmr(Emr):
             return await self._listed("available_times", path, named, [("from", str(first)), ("to", str(last))])
 
         pieces = by_days(ask, wanted.span, zone, most=DAYS, earliest=today(zone))
-        return FreeTime("slots", tuple(await _found(pieces) or ()))
+        return FreeTime("slots", tuple(await if_there(pieces) or ()))
 
     async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
         """With group appointments and blocked time, too. It does not tell whose it is: where one is to be ignored, the
@@ -176,7 +177,7 @@ class ClinikoEmr(Emr):
         return [one for one in found if one is not None]
 
     async def _one(self, path: str, parse: Callable[[httpx.Response], T], params: Params = ()) -> T | None:
-        return await _found(self._http.read(path, parse, params=[*params]))
+        return await if_there(self._http.read(path, parse, params=[*params]))
 
     async def _listed(
         self, name: str, path: str, named: Callable[[words.Json], tuple[str, T]], params: Params
@@ -186,15 +187,6 @@ class ClinikoEmr(Emr):
             return Page([named(row) for row in body[name]], next=body["links"].get("next"), total=body["total_entries"])
 
         return await by_link(self._http, path, page, params=[*params, ("per_page", MOST)])
-
-
-async def _found(asking: Awaitable[T]) -> T | None:
-    try:
-        return await asking
-    except Refused as no:
-        if no.reason != "not_found":
-            raise
-        return None
 
 
 def _path(step: Change | Cancel | Discard) -> str:
@@ -207,13 +199,3 @@ def _same(id: str, found: N | None) -> N | None:
     if found is not None and found.id != id:
         raise MaybeDone("asked for one record, it showed another")
     return found
-
-
-def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    """What was listed is looked at again: a filter that is not known may be passed over."""
-    return (
-        one.span.overlaps(wanted.span)
-        and wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-        and wanted.care_unit_id in (None, one.care_unit_id)
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from gateway.plugin import (
     VendorHttp,
     by_days,
     by_link,
+    if_there,
     nothing,
     without,
 )
@@ -105,7 +106,7 @@ class DrChronoEmr(Emr):
         if not all(words.is_id(id) for _, id in asked):
             return []
         found = await self._standing(wanted.span, asked)
-        return [one for one in found if one.patient_id is not None and _is_wanted(one, wanted)]
+        return [one for one in found if one.patient_id is not None and wanted.takes(one)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         """When the doctor works there, less what is in the way: it offers no free time that its documents describe."""
@@ -242,7 +243,7 @@ class DrChronoEmr(Emr):
         return [one.span for one in await by_days(on, span, self._zone, most=1)]
 
     async def _one(self, path: str, parse: Callable[[httpx.Response], T]) -> T | None:
-        return await _found(self._http.read(path, parse))
+        return await if_there(self._http.read(path, parse))
 
     async def _listed(self, path: str, named: Callable[[words.Json], tuple[Any, T]], params: Params = ()) -> list[T]:
         def page(answer: httpx.Response) -> Page[T]:
@@ -250,15 +251,6 @@ class DrChronoEmr(Emr):
             return Page([named(row) for row in _rows(body)], next=body.get("next"))
 
         return await by_link(self._http, path, page, params=[*params, ("page_size", MOST)])
-
-
-async def _found(asking: Awaitable[T]) -> T | None:
-    try:
-        return await asking
-    except Refused as no:
-        if no.reason != "not_found":
-            raise
-        return None
 
 
 def _rows(body: words.Json) -> Sequence[words.Json]:
@@ -288,12 +280,3 @@ def _windows(spans: Iterable[Span], place: tuple[str, str | None, str]) -> FreeT
 
 def _holds(one: Appointment, span: Span) -> bool:
     return one.status is not Status.CANCELLED and one.span.overlaps(span)
-
-
-def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    """What was listed is looked at again: a filter that is not known may be passed over."""
-    return (
-        wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-        and wanted.care_unit_id in (None, one.care_unit_id)
-    )

@@ -80,7 +80,7 @@ class FhirEmr(Emr):
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         params = self._speaks.calendar(wanted)
-        return () if params is None else [a for a in await self._listed(params) if _wanted(a, wanted)]
+        return () if params is None else [a for a in await self._listed(params) if wanted.takes(a)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         if wanted.resource_id is not None and words.split(wanted.resource_id, self._settings.resources) is None:
@@ -283,15 +283,6 @@ def _shown(response: httpx.Response) -> list[Json]:
         words.text(body["id"])
         words.version_of(body)
     return listed
-
-
-def _wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    return (
-        one.span.overlaps(wanted.span)
-        and wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-        and (wanted.care_unit_id is None or one.care_unit_id in (None, wanted.care_unit_id))
-    )
 
 
 def _place(sending: Sending) -> tuple[str, str]:

@@ -98,7 +98,7 @@ class GnuHealthEmr(Emr):
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         ids = {"healthprof": wanted.resource_id, "patient": wanted.patient_id, "institution": wanted.care_unit_id}
         listed = await self._during(wanted.span, ids)
-        return [a for a in listed if isinstance(a, Appointment) and _is_wanted(a, wanted)]
+        return [a for a in listed if isinstance(a, Appointment) and wanted.takes(a)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         listed = await self._during(wanted.span, {"healthprof": wanted.resource_id})
@@ -274,14 +274,6 @@ class GnuHealthEmr(Emr):
 
     async def _write(self, parse: Callable[[httpx.Response], T], method: str, *params: Any) -> T:
         return await self._http.write("POST", "/", parse, json=rpc.call(f"model.{APPOINTMENT}.{method}", *params))
-
-
-def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    return (
-        wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-        and wanted.care_unit_id in (None, one.care_unit_id)
-    )
 
 
 def _equal(values: Mapping[str, Any]) -> Domain:

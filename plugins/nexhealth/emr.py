@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ from gateway.plugin import (
     VendorHttp,
     by_cursor,
     by_days,
+    if_there,
     sense,
     today,
 )
@@ -68,7 +69,7 @@ class NexHealthEmr(Emr):
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         rows = await self._rows(wanted)
         found = [sense(self._read, row) for row in rows]
-        return [one for one in found if one is not None and _is_wanted(one, wanted)]
+        return [one for one in found if one is not None and wanted.takes(one)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         who, what, zone = wanted.resource_id, wanted.healthcare_service_id, self._settings.zone
@@ -205,22 +206,4 @@ class NexHealthEmr(Emr):
         return await self._http.read(path, parse, params=[("subdomain", self._settings.subdomain), *params])
 
     async def _one(self, path: str, parse: Callable[[httpx.Response], T]) -> T | None:
-        return await _found(self._asked(path, parse, []))
-
-
-async def _found(asking: Awaitable[T]) -> T | None:
-    try:
-        return await asking
-    except Refused as no:
-        if no.reason != "not_found":
-            raise
-        return None
-
-
-def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    """What was listed is looked at again: it is of more days, and a filter that is not known may be passed over."""
-    return (
-        one.span.overlaps(wanted.span)
-        and wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-    )
+        return await if_there(self._asked(path, parse, []))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from gateway.plugin import (
     by_days,
     by_offset,
     given,
+    if_there,
     nothing,
     today,
 )
@@ -110,14 +111,14 @@ class OpenDentalEmr(Emr):
         def parse(answer: httpx.Response) -> Appointment | None:
             return words.appointment(answer.json(), self._settings.zone, self._settings.confirmed)
 
-        return _same(id, await _found(self._http.read(f"{APPOINTMENTS}/{id}", parse))) if words.is_id(id) else None
+        return _same(id, await if_there(self._http.read(f"{APPOINTMENTS}/{id}", parse))) if words.is_id(id) else None
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         ids = (wanted.patient_id, wanted.care_unit_id)
         is_nowhere = wanted.resource_id is not None and words.place(wanted.resource_id) is None
         if is_nowhere or not all(words.is_id(id) for id in ids if id is not None):
             return []
-        return [one for one in await self._in_the_book(wanted) if words.is_wanted(one, wanted)]
+        return [one for one in await self._in_the_book(wanted) if wanted.takes(one)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         if wanted.resource_id is None:
@@ -162,7 +163,7 @@ class OpenDentalEmr(Emr):
             return await self._resource(id)
         if kind is Kind.PATIENT and words.is_id(id):
             path = f"/patients/{id}"
-            return _same(id, await _found(self._http.read(path, lambda answer: words.entry(kind, answer.json()))))
+            return _same(id, await if_there(self._http.read(path, lambda answer: words.entry(kind, answer.json()))))
         return await super().look_up(kind, id) if words.is_id(id) else None
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
@@ -272,15 +273,6 @@ def _rows(answer: httpx.Response) -> list[words.Json]:
     if not isinstance(rows, list):
         raise TypeError("something else than a list")
     return rows
-
-
-async def _found(asking: Awaitable[T]) -> T | None:
-    try:
-        return await asking
-    except Refused as no:
-        if no.reason != "not_found":
-            raise
-        return None
 
 
 def _same(id: str, found: N | None) -> N | None:

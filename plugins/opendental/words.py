@@ -173,16 +173,6 @@ def _is(row: Json, name: str) -> bool:
     return told == "true"
 
 
-def is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    """What was listed is looked at again: a filter that is not known may be passed over."""
-    return (
-        one.span.overlaps(wanted.span)
-        and wanted.resource_id in (None, one.resource_id)
-        and wanted.patient_id in (None, one.patient_id)
-        and wanted.care_unit_id in (None, one.care_unit_id)
-    )
-
-
 def is_made_by(one: Appointment, step: Create) -> bool:
     """No field can bear a marker: it is known by all that the step says."""
     words = ((one.comment or "").split(), (step.comment or "").split())

@@ -57,7 +57,7 @@ class SandboxEmr(Emr):
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         found = await self._bookings(wire.question(wanted))
-        return [a for a in found if wire.is_wanted(a, wanted)]
+        return [a for a in found if wanted.takes(a)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         params = wire.question(wanted)

@@ -85,12 +85,6 @@ def appointments(response: httpx.Response) -> list[Appointment]:
     return [appointment(view) for view in response.json()["bookings"]]
 
 
-def is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
-    """What was listed is looked at again: the question may have reached too far."""
-    by = wanted.resource_id in (None, one.resource_id) and wanted.patient_id in (None, one.patient_id)
-    return by and one.span.overlaps(wanted.span)
-
-
 def receipt(response: httpx.Response) -> Receipt:
     """What a write's answer proves: a booking or request; nothing, where it is empty or only a ticket."""
     if not response.content:

@@ -30,6 +30,7 @@ from gateway.plugin import (
     VendorHttp,
     by_cursor,
     given,
+    if_there,
     nothing,
 )
 
@@ -64,7 +65,7 @@ class AcmeEmr(Emr):
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         found = await self._listed("/visits", words.calendar(wanted), self._appointment)
-        return [one for one in found if one.span.overlaps(wanted.span)]
+        return [one for one in found if wanted.takes(one)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         if wanted.resource_id is None:
@@ -127,12 +128,7 @@ class AcmeEmr(Emr):
                 raise MaybeDone("asked for one record, it showed another")
             return parse(answer.json())
 
-        try:
-            return await self._http.read(path, asked_for)
-        except Refused as no:
-            if no.reason != "not_found":
-                raise
-            return None
+        return await if_there(self._http.read(path, asked_for))
 
     async def _listed(self, path: str, params: Mapping[str, str], parse: Callable[[words.Json], T]) -> list[T]:
         """All pages, or an error."""
