@@ -30,14 +30,15 @@ class Sample:
 def complaints(samples: Sequence[Sample], idle_before: Sample, idle_after: Sample) -> Iterator[str]:
     """A sentence for each leak. `samples`: of the time under load; the others: of an idle process before and after."""
     counted = [sample for sample in samples if sample.at_s >= samples[0].at_s + WARMING * _lasted(samples)]
-    quarter = len(counted) // 4
-    if not quarter:
+    third = len(counted) // 3
+    if not third:
         yield "too few samples to tell anything"
         return
-    first, last = counted[:quarter], counted[-quarter:]
+    first, last = counted[:third], counted[-third:]
     yield from _memory(first, last)
     for what in ("files", "threads", "tasks"):
-        was, is_now = (median(getattr(sample, what) for sample in part) for part in (first, last))
+        # What is under way comes and goes, and what leaks never goes: it is what there is at the quietest moment.
+        was, is_now = (min(getattr(sample, what) for sample in part) for part in (first, last))
         if is_now > was * (1 + SPARE) + FEW:
             yield f"{what} grew under an even load: {was:.0f} at first, {is_now:.0f} at last"
         before, after = getattr(idle_before, what), getattr(idle_after, what)

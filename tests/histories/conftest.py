@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.histories.figures import listed, table
 
+OWN = ("struck: ", "histories", "replays", "mutants")
 COLUMNS = ("commands", "done", "undone", "refused", "reported", "calls struck", "settled")
 
 
@@ -15,7 +16,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for kind in ("passed", "failed"):
         for report in terminalreporter.stats.get(kind, ()):
             for title, counts in getattr(report, "user_properties", ()):
-                if isinstance(counts, dict):
+                if title.startswith(OWN):
                     sums[title].update(counts)
     struck = {title: counts for title, counts in sums.items() if title.startswith("struck: ")}
     for title in sums.keys() - struck.keys():
