@@ -31,7 +31,7 @@ def complaints(samples: Sequence[Sample], idle_before: Sample, idle_after: Sampl
     """A sentence for each leak. `samples`: of the time under load; the others: of an idle process before and after."""
     counted = [sample for sample in samples if sample.at_s >= samples[0].at_s + WARMING * _lasted(samples)]
     third = len(counted) // 3
-    if not third:
+    if third < 2:
         yield "too few samples to tell anything"
         return
     first, last = counted[:third], counted[-third:]

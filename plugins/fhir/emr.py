@@ -80,7 +80,7 @@ class FhirEmr(Emr):
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         params = self._speaks.calendar(wanted)
-        return () if params is None else [a for a in await self._listed(params) if wanted.takes(a)]
+        return () if params is None else [a for a in await self._listed(params) if _is_wanted(a, wanted)]
 
     async def free_time(self, wanted: FindFreeTime) -> FreeTime:
         if wanted.resource_id is not None and words.split(wanted.resource_id, self._settings.resources) is None:
@@ -283,6 +283,11 @@ def _shown(response: httpx.Response) -> list[Json]:
         words.text(body["id"])
         words.version_of(body)
     return listed
+
+
+def _is_wanted(one: Appointment, wanted: ReadCalendar) -> bool:
+    """One that names no care unit may be of any."""
+    return replace(wanted, care_unit_id=one.care_unit_id and wanted.care_unit_id).takes(one)
 
 
 def _place(sending: Sending) -> tuple[str, str]:
