@@ -28,8 +28,10 @@ REFUSALS = [
     (409, ["NO_TIMESLOTS_AVAILABLE"]),
     (409, ["CHANGED_MEANWHILE"]),
     (503, []),
+    (502, ["EMR_ERROR"]),
 ]
-"""What those are told who come too late: gone before, or while, we wrote; or another command has the resource."""
+"""What those are told who come too late: gone before, or while, we wrote; or another command has the resource; or what
+they read went on changing, or failed, under so many at once. Who is told so has written nothing: that is looked at."""
 
 Ask = Callable[[], httpx.Response]
 
