@@ -22,6 +22,7 @@ from tests.e2e.conftest import at, span
 from tests.e2e.processes import ROOT
 from tests.live.processes import free_port, stop, wait_until_ready
 from tests.security.marked import BUGS, ID, MARK
+from tests.test_tracing import collector
 
 FAULTS = ("", "!refuse", "!error", "!drop", "!lost", "!late", "!busy", "!other", *(f"!{bug}" for bug in BUGS))
 CONFIG = """
@@ -51,6 +52,8 @@ class House:
     folder: Path
     url: str
     http: httpx.Client
+    spans: list[bytes]
+    """What was sent to the collector of traces."""
     told: list[tuple[str, bytes]] = field(default_factory=list)
     """What a client was answered that went wrong, and what another client was answered."""
     planted: set[str] = field(default_factory=set)
@@ -85,17 +88,19 @@ def house(tmp_path) -> Iterator[House]:
     emr, own = free_port(), free_port()
     base, url = f"http://127.0.0.1:{emr}", f"http://127.0.0.1:{own}"
     (tmp_path / "clients.toml").write_text(CONFIG.format(base=base, mark=MARK))
-    (tmp_path / "gateway.toml").write_text('state_dir = "state"\nclients = "clients.toml"\n')
-    environment = {"GATEWAY_CONFIG": str(tmp_path / "gateway.toml"), "PORT": str(own)}
+    environment = {"GATEWAY_CONFIG": str(tmp_path / "gateway.toml"), "PORT": str(own), "OTEL_BSP_SCHEDULE_DELAY": "200"}
     credentials = {"x-leyr-client-id": "one", "x-leyr-client-secret": f"{MARK}-secret"}
     with ExitStack() as stack:
+        collected, spans = stack.enter_context(collector())
+        told = f'state_dir = "state"\nclients = "clients.toml"\n[tracing]\nendpoint = "{collected}"\n'
+        (tmp_path / "gateway.toml").write_text(told)
         for name, ready, arguments, env in (
             ("emr", (base, 404), ("emr", str(emr), str(tmp_path / "emr")), {}),
             ("gateway", (f"{url}/readyz", 200), ("gateway", "serve"), environment),
         ):
             stack.enter_context(running(stack, tmp_path, name, ready, *arguments, **env))
         http = stack.enter_context(httpx.Client(base_url=url, headers=credentials, timeout=60))
-        yield House(tmp_path, url, http)
+        yield House(tmp_path, url, http, spans)
 
 
 # -- planting ---------------------------------------------------------------------------------------------------------
@@ -228,7 +233,22 @@ def commands(house: House) -> dict[str, bytes]:
     return {" ".join(arguments): said(house, *arguments) for arguments in asked}
 
 
-SINKS: list[Sink] = [words, state, pages, commands]
+def traces(house: House) -> dict[str, bytes]:
+    sent = b"".join(house.spans)
+    assert sent.count(b"gateway.command") > 50
+    return {"traces": sent}
+
+
+def copied(house: House) -> dict[str, bytes]:
+    """A back-up, and what was said while it was made."""
+    copy = house.folder / "copy"
+    answer = said(house, "backup", str(copy))
+    files = {f"copy/{path.name}": path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert "copy/ledger.sqlite" in files
+    return {"backup": answer, **files}
+
+
+SINKS: list[Sink] = [words, state, pages, commands, traces, copied]
 """To be searched for everything that is marked, ids included. Any other place that is written to belongs here, too."""
 
 
