@@ -26,7 +26,7 @@ from gateway.vendor.http import Door, VendorHttp
 from gateway.vendor.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
 from gateway.vendor.login import Login, Proof
 from gateway.vendor.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
-from gateway.vendor.saying import given, if_there, units
+from gateway.vendor.saying import given, if_there, the_same, units
 from gateway.vendor.setting_types import BaseUrl, Url, Zone
 from gateway.vendor.smart_backend import SmartBackend
 from gateway.vendor.stretches import by_days
@@ -94,6 +94,7 @@ __all__ = [
     "nothing",
     "repeated",
     "sense",
+    "the_same",
     "to_wall",
     "today",
     "units",

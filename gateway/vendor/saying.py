@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
-from gateway.domain.model import Span
-from gateway.port import Refused
+from gateway.domain.model import Appointment, Entry, Span
+from gateway.port import MaybeDone, Refused
 
 T = TypeVar("T")
+Named = TypeVar("Named", Appointment, Entry)
 
 
 def given(fields: Mapping[str, T | None]) -> dict[str, T]:
@@ -36,3 +37,10 @@ async def if_there(asking: Awaitable[T]) -> T | None:
         if no.reason != "not_found":
             raise
         return None
+
+
+def the_same(id: str, found: Named | None) -> Named | None:
+    """What was asked for by this id, if it is there. Raises `MaybeDone` where the EMR showed something else."""
+    if found is not None and found.id != id:
+        raise MaybeDone("asked for one record, it showed another")
+    return found

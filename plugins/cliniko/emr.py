@@ -21,7 +21,6 @@ from gateway.plugin import (
     FindFreeTime,
     FreeTime,
     Kind,
-    MaybeDone,
     Page,
     ReadCalendar,
     Receipt,
@@ -32,6 +31,7 @@ from gateway.plugin import (
     by_link,
     if_there,
     nothing,
+    the_same,
     today,
 )
 from plugins.cliniko import words
@@ -67,7 +67,6 @@ OLDEST_FIRST = ("sort", "created_at:asc")
 
 Params = Sequence[tuple[str, str]]
 T = TypeVar("T")
-N = TypeVar("N", Appointment, Entry)
 
 
 class ClinikoEmr(Emr):
@@ -82,7 +81,7 @@ class ClinikoEmr(Emr):
     async def appointment(self, id: str) -> Appointment | None:
         if not words.is_id(id):
             return None
-        return _same(id, await self._one(f"{APPOINTMENTS}/{id}", self._appointment, [words.EVEN_CANCELLED]))
+        return the_same(id, await self._one(f"{APPOINTMENTS}/{id}", self._appointment, [words.EVEN_CANCELLED]))
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         ids = (wanted.resource_id, wanted.patient_id, wanted.care_unit_id)
@@ -129,7 +128,7 @@ class ClinikoEmr(Emr):
         if not words.is_id(id):
             return None
         path = f"/{words.DIRECTORIES[kind]}/{id}"
-        return _same(id, await self._one(path, lambda answer: words.entry(kind, answer.json())))
+        return the_same(id, await self._one(path, lambda answer: words.entry(kind, answer.json())))
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
         """No field can bear a marker: it is known by all that the step says. The youngest, if there are several."""
@@ -193,9 +192,3 @@ def _path(step: Change | Cancel | Discard) -> str:
     if not words.is_id(step.before.id):
         raise Refused("not_found")
     return f"{APPOINTMENTS}/{step.before.id}"
-
-
-def _same(id: str, found: N | None) -> N | None:
-    if found is not None and found.id != id:
-        raise MaybeDone("asked for one record, it showed another")
-    return found

@@ -22,7 +22,6 @@ from gateway.plugin import (
     FindFreeTime,
     FreeTime,
     Kind,
-    MaybeDone,
     Page,
     ReadCalendar,
     Receipt,
@@ -35,6 +34,7 @@ from gateway.plugin import (
     by_link,
     if_there,
     nothing,
+    the_same,
     without,
 )
 from plugins.drchrono import words
@@ -72,7 +72,6 @@ APPOINTMENTS = "/appointments"
 
 Params = Sequence[tuple[str, str]]
 T = TypeVar("T")
-N = TypeVar("N", Appointment, Entry)
 
 
 def _of(settings: Settings) -> Capabilities:
@@ -97,7 +96,7 @@ class DrChronoEmr(Emr):
     async def appointment(self, id: str) -> Appointment | None:
         if not words.is_appointment_id(id):
             return None
-        found = _same(id, await self._one(f"{APPOINTMENTS}/{id}", self._appointment))
+        found = the_same(id, await self._one(f"{APPOINTMENTS}/{id}", self._appointment))
         return None if found is None or found.patient_id is None else found
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
@@ -144,7 +143,7 @@ class DrChronoEmr(Emr):
         if not words.is_id(id):
             return None
         path = f"/{words.DIRECTORIES[kind]}/{id}"
-        return _same(id, await self._one(path, lambda answer: words.entry(kind, answer.json())))
+        return the_same(id, await self._one(path, lambda answer: words.entry(kind, answer.json())))
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
         """No field can bear a marker: it is known by all that the step says. The youngest, if there are several."""
@@ -266,12 +265,6 @@ def _path(step: Change | Cancel | Confirm | Discard) -> str:
     if step.before.native.get("series"):
         raise Refused("rule", "a write to one of a series might be one to all of it", emr_code="RECURRING")
     return f"{APPOINTMENTS}/{step.before.id}"
-
-
-def _same(id: str, found: N | None) -> N | None:
-    if found is not None and found.id != id:
-        raise MaybeDone("asked for one record, it showed another")
-    return found
 
 
 def _windows(spans: Iterable[Span], place: tuple[str, str | None, str]) -> FreeTime:

@@ -35,6 +35,7 @@ from gateway.plugin import (
     given,
     if_there,
     nothing,
+    the_same,
     today,
 )
 from plugins.opendental import words
@@ -77,7 +78,6 @@ APPOINTMENTS = "/appointments"
 
 Params = Mapping[str, str]
 T = TypeVar("T")
-N = TypeVar("N", Appointment, Entry)
 
 
 class Explained(MaybeDone):
@@ -111,7 +111,7 @@ class OpenDentalEmr(Emr):
         def parse(answer: httpx.Response) -> Appointment | None:
             return words.appointment(answer.json(), self._settings.zone, self._settings.confirmed)
 
-        return _same(id, await if_there(self._http.read(f"{APPOINTMENTS}/{id}", parse))) if words.is_id(id) else None
+        return the_same(id, await if_there(self._http.read(f"{APPOINTMENTS}/{id}", parse))) if words.is_id(id) else None
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
         ids = (wanted.patient_id, wanted.care_unit_id)
@@ -163,7 +163,7 @@ class OpenDentalEmr(Emr):
             return await self._resource(id)
         if kind is Kind.PATIENT and words.is_id(id):
             path = f"/patients/{id}"
-            return _same(id, await if_there(self._http.read(path, lambda answer: words.entry(kind, answer.json()))))
+            return the_same(id, await if_there(self._http.read(path, lambda answer: words.entry(kind, answer.json()))))
         return await super().look_up(kind, id) if words.is_id(id) else None
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
@@ -273,12 +273,6 @@ def _rows(answer: httpx.Response) -> list[words.Json]:
     if not isinstance(rows, list):
         raise TypeError("something else than a list")
     return rows
-
-
-def _same(id: str, found: N | None) -> N | None:
-    if found is not None and found.id != id:
-        raise MaybeDone("asked for one record, it showed another")
-    return found
 
 
 def _said_nothing_else(id: str) -> Callable[[httpx.Response], None]:
