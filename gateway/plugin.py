@@ -22,18 +22,21 @@ from gateway.port import (
 from gateway.vendor.answer import nothing, sense
 from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials
 from gateway.vendor.consent import AuthorizationCode, Consent
+from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, text, wall
 from gateway.vendor.http import Door, VendorHttp
 from gateway.vendor.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
 from gateway.vendor.login import Login, Proof
 from gateway.vendor.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
+from gateway.vendor.rest import Directory, Query, RestEmr, Row
 from gateway.vendor.saying import given, if_there, the_same, units
-from gateway.vendor.setting_types import BaseUrl, Url, Zone
+from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone
 from gateway.vendor.smart_backend import SmartBackend
 from gateway.vendor.stretches import by_days
 
 __all__ = [
     "PLUGIN_API",
     "Account",
+    "AccountSettings",
     "ApiKey",
     "Appointment",
     "AuthorizationCode",
@@ -49,6 +52,7 @@ __all__ = [
     "Consent",
     "Create",
     "CutShort",
+    "Directory",
     "Discard",
     "Door",
     "Edition",
@@ -64,9 +68,12 @@ __all__ = [
     "NotSent",
     "Page",
     "Proof",
+    "Query",
     "ReadCalendar",
     "Receipt",
     "Refused",
+    "RestEmr",
+    "Row",
     "Slot",
     "SmartBackend",
     "Span",
@@ -85,18 +92,27 @@ __all__ = [
     "by_number",
     "by_offset",
     "day_bounds",
+    "flag",
     "from_wall",
     "given",
     "hookimpl",
+    "id_of",
+    "id_or_none",
     "if_there",
+    "in_utc",
+    "instant",
     "is_past",
     "linked",
+    "minutes_after",
     "nothing",
+    "number",
     "repeated",
     "sense",
+    "text",
     "the_same",
     "to_wall",
     "today",
     "units",
+    "wall",
     "without",
 ]

@@ -1,11 +1,11 @@
-"""What plugins' settings have in common, as types for their fields."""
+"""What plugins' settings have in common."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _known_zone(value: object) -> object:
@@ -26,3 +26,12 @@ BaseUrl = Annotated[Url, AfterValidator(lambda url: url.rstrip("/"))]
 
 Zone = Annotated[ZoneInfo, BeforeValidator(_known_zone)]
 """An IANA time zone by its name. In the model it is the zone itself."""
+
+
+class AccountSettings(BaseModel):
+    """What an account is configured with: nothing unknown, nothing that changes, and no value quoted in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    late_write_s: float = Field(default=30.0, ge=0)
+    """How long a write whose answer was lost may still come through, in seconds."""

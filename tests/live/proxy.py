@@ -111,7 +111,7 @@ def lanes(target: str, count: int) -> Iterator[list[Lane]]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    lanes: dict[int, list[Lane]] = {}  # noqa: RUF012
+    lanes: dict[int, list[Lane]] = {}
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer in two parts would wait for an acknowledgement between them
     disable_nagle_algorithm = True

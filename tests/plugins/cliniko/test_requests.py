@@ -32,7 +32,7 @@ from gateway.plugin import (
     Status,
     Throttled,
 )
-from plugins.cliniko import Settings, emr_open, words
+from plugins.cliniko import Settings, emr_open
 from tests.plugins.cliniko.samples import BOOKED, CANCELLED, INVALID, NO_CONFLICT, TYPE, URL, listed, starts
 
 ZONE = ZoneInfo("Europe/Stockholm")
@@ -72,8 +72,12 @@ def body(router: respx.MockRouter, n: int = -1) -> Any:
     return json.loads(sent(router, n).content)
 
 
+def read(row: Any) -> Appointment | None:
+    return opened(respx.MockRouter()).read(row)
+
+
 def booked() -> Appointment:
-    found = words.appointment(BOOKED, ZONE)
+    found = read(BOOKED)
     assert found is not None
     return found
 
@@ -120,14 +124,14 @@ async def test_every_request_says_who_asks(cliniko, emr):
     ],
 )  # fmt: skip
 def test_what_its_fields_say_together(changes, status, comment):
-    read = words.appointment({**BOOKED, **changes}, ZONE)
-    assert read is not None
-    assert (read.status, read.comment) == (status, comment)
+    found = read({**BOOKED, **changes})
+    assert found is not None
+    assert (found.status, found.comment) == (status, comment)
 
 
 @pytest.mark.parametrize("field", ["archived_at", "deleted_at"])
 def test_what_was_withdrawn_is_not_there(field):
-    assert words.appointment({**BOOKED, field: "2026-11-04T10:00:00Z"}, ZONE) is None
+    assert read({**BOOKED, field: "2026-11-04T10:00:00Z"}) is None
 
 
 async def test_what_can_be_no_id_is_not_asked_for(emr):

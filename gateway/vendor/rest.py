@@ -1,0 +1,173 @@
+"""An EMR whose records have an id each, are read below a path, and are listed in pages: what such plugins have in
+common. A plugin says where things lie and what a row means; the port's reads follow from that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import httpx
+
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.compare import same_span, same_text
+from gateway.domain.editions import STANDARD
+from gateway.domain.model import Appointment, Entry, Kind, Status
+from gateway.domain.questions import FindFreeTime, ReadCalendar
+from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, Receipt
+from gateway.port import Emr, Refused
+from gateway.vendor.answer import nothing, sense
+from gateway.vendor.fields import id_of
+from gateway.vendor.http import VendorHttp
+from gateway.vendor.saying import if_there, the_same
+
+Row = Mapping[str, Any]
+"""A record as the vendor shows it."""
+Query = Sequence[tuple[str, str]]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where one kind of entries is, and what a row of it says."""
+
+    path: str
+    names: tuple[str, ...] = ("name",)
+    """The fields that make its name, joined by spaces; null is none."""
+    id: str = "id"
+    query: Query = ()
+    """What is asked along with the list."""
+    one: bool = True
+    """A single entry can be read by its id, below the path; else it is looked for in the list."""
+    is_gone: Callable[[Row], bool] = lambda _: False
+    """Is it not to be used any more? Then it is as if it were not there."""
+
+    def entry(self, row: Row) -> Entry | None:
+        if self.is_gone(row):
+            return None
+        return Entry(id_of(row[self.id]), " ".join(row[name] or "" for name in self.names).strip())
+
+
+class RestEmr(Emr):
+    """One account of such an EMR. `rows`, `read` and `query` are the plugin's to say."""
+
+    path: ClassVar[str] = "/appointments"
+    """Where appointments are, each below it by its id."""
+    ids: ClassVar[str] = r"[1-9][0-9]{0,18}"
+    """A pattern of what can be an id at all: what can't be is not there, and the EMR is not asked."""
+    always: ClassVar[Query] = ()
+    """What is asked along whenever appointments are read, one or many."""
+    places: ClassVar[Mapping[Kind, Directory]] = {}
+    """Where the entries of directories are."""
+
+    def __init__(self, http: VendorHttp, capabilities: Capabilities, tenant: str, edition: str = STANDARD) -> None:
+        super().__init__(capabilities, tenant, edition)
+        self.http = http
+
+    # -- what only the plugin knows --------------------------------------------------------------------------------
+
+    async def rows(self, path: str, query: Query = (), *, by: str = "id") -> list[Row]:
+        """A whole list, by the vendor's pages. `by`: the field that no two rows share."""
+        raise NotImplementedError
+
+    def read(self, row: Row) -> Appointment | None:
+        """`None`: it is no appointment, or none of this account's. May raise TypeError, ValueError, LookupError."""
+        raise NotImplementedError
+
+    def query(self, wanted: ReadCalendar) -> Query:
+        """What is asked of the list of appointments. All that overlaps must be in the answer, more may be."""
+        raise NotImplementedError
+
+    def body(self, answer: httpx.Response) -> Any:
+        """What an answer is about."""
+        return answer.json()
+
+    def can_be(self, kind: Kind | None, id: str) -> bool:  # noqa: ARG002  for those that override it
+        """Can it be an id of this kind, or of an appointment (`None`)?"""
+        return re.fullmatch(self.ids, id) is not None
+
+    def is_made_by(self, one: Appointment, step: Create) -> bool:
+        """Is it this booking? By all that the step says, where no field can bear a marker."""
+        said = (step.patient_id, step.resource_id, step.healthcare_service_id, Status.BOOKED)
+        return (
+            said == (one.patient_id, one.resource_id, one.healthcare_service_id, one.status)
+            and step.care_unit_id in (None, one.care_unit_id)
+            and same_span(step.span, one.span, self.capabilities)
+            and same_text(step.comment, one.comment, self.capabilities)
+        )
+
+    # -- reads that follow -----------------------------------------------------------------------------------------
+
+    async def appointment(self, id: str) -> Appointment | None:
+        if not self.can_be(None, id):
+            return None
+        return the_same(id, await self.one(self.path, id, self.read, self.always))
+
+    async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
+        if not self.are_possible(wanted):
+            return []
+        found = [sense(self.read, row) for row in await self.rows(self.path, [*self.query(wanted), *self.always])]
+        return [one for one in found if one is not None and wanted.takes(one)]
+
+    async def directory(self, kind: Kind) -> Sequence[Entry]:
+        place = self.places[kind]
+        found = [sense(place.entry, row) for row in await self.rows(place.path, place.query, by=place.id)]
+        return [entry for entry in found if entry is not None]
+
+    async def look_up(self, kind: Kind, id: str) -> Entry | None:
+        if not self.can_be(kind, id):
+            return None
+        place = self.places.get(kind)
+        if place is None or not place.one:
+            return await super().look_up(kind, id)
+        return the_same(id, await self.one(place.path, id, place.entry))
+
+    async def find_own(self, step: Create | Change) -> Appointment | None:
+        """The youngest, if there are several: ids grow."""
+        if not isinstance(step, Create):
+            raise Refused("unsupported")
+        wanted = ReadCalendar(step.span, resource_id=step.resource_id, patient_id=step.patient_id)
+        own = [one for one in await self.calendar(wanted) if self.is_made_by(one, step)]
+        return max(own, key=lambda one: (len(one.id), one.id), default=None)
+
+    async def one(self, path: str, id: str, parse: Callable[[Row], T], query: Query = ()) -> T | None:
+        """One record by its id; `None` where there is none."""
+        reading = self.http.read(f"{path}/{id}", lambda answer: parse(self.body(answer)), params=[*query])
+        return await if_there(reading)
+
+    def are_possible(self, wanted: ReadCalendar | FindFreeTime) -> bool:
+        """Can all that is named in the question be there?"""
+        ids = {Kind.RESOURCE: wanted.resource_id, Kind.CARE_UNIT: wanted.care_unit_id}
+        if isinstance(wanted, ReadCalendar):
+            ids[Kind.PATIENT] = wanted.patient_id
+        else:
+            ids[Kind.SERVICE] = wanted.healthcare_service_id
+        return all(self.can_be(kind, id) for kind, id in ids.items() if id is not None)
+
+    # -- writes ----------------------------------------------------------------------------------------------------
+
+    def at(self, step: Change | Cancel | Confirm | Discard, below: str = "") -> str:
+        """The path of what a step is about. Raises Refused("not_found") for what can be no appointment."""
+        if not self.can_be(None, step.before.id):
+            raise Refused("not_found")
+        return f"{self.path}/{step.before.id}{below}"
+
+    def shown(self, answer: httpx.Response) -> Receipt:
+        """Parses the answer to a write that shows the appointment as it now is."""
+        return Receipt(appointment=self.read(self.body(answer)))
+
+    async def over(
+        self,
+        method: str,
+        step: Change | Cancel | Confirm | Discard,
+        below: str = "",
+        *,
+        parse: Callable[[httpx.Response], object] = nothing,
+        **how: Any,
+    ) -> Receipt:
+        """A write to what a step is about, answered with nothing or, as `parse` sees to, nothing that is believed.
+        `how`: as `VendorHttp.write` takes it (`json`, `data`, `params`, `headers`)."""
+        await self.http.write(method, self.at(step, below), parse, **how)
+        return Receipt(id=step.before.id)
