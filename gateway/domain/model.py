@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -151,7 +151,7 @@ class FreeTime:
             tuple(
                 Slot(
                     start=s.start,
-                    end=s.start + length,
+                    end=(s.start.astimezone(UTC) + length).astimezone(s.start.tzinfo),
                     resource_id=s.resource_id,
                     healthcare_service_id=s.healthcare_service_id,
                     care_unit_id=s.care_unit_id,

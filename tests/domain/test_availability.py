@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.availability import bookable
-from gateway.domain.model import Appointment, Slot, Span, Status
+from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime
 
 DAY = datetime(2027, 3, 2, tzinfo=UTC)
@@ -120,3 +122,14 @@ def _by_pairs(asked: FindFreeTime, slots: list[Slot], there: list[Appointment]) 
     own = [a for a in holding if a.id in ids and not meets(a, strangers) and not meets(a, slots)]
     offered += [(a.resource_id, a.slot_ids[0], a.span) for a in own]
     return [(resource, id) for resource, id, span in offered if asked.span.contains(span)]
+
+
+@pytest.mark.parametrize("start", [datetime(2027, 3, 28, 1, 45), datetime(2027, 10, 31, 2, 45)])
+def test_slots_made_of_starts_are_as_long_over_a_clock_change(start):
+    """Python adds to the wall clock of a zone: half an hour would become an hour and a half, or none."""
+    begins = Slot(
+        start.replace(tzinfo=ZoneInfo("Europe/Stockholm")), start.replace(tzinfo=ZoneInfo("Europe/Stockholm"))
+    )
+    (slot,) = FreeTime.from_starts([begins], timedelta(minutes=30)).slots
+    assert slot.span.length == timedelta(minutes=30)
+    assert slot.end.astimezone(UTC).astimezone(slot.end.tzinfo) == slot.end

@@ -12,8 +12,8 @@ import httpx
 import pytest
 import respx
 
-from emr_acme import Settings, emr_open, words
-from gateway.plugin import Account, Appointment, Cancel, Change, Create, Discard, Door, Emr, Refused, Span, Status
+from emr_acme import AcmeEmr, Settings, emr_open
+from gateway.plugin import Account, Appointment, Cancel, Change, Create, Discard, Door, Refused, Span, Status
 
 URL = "https://acme.test"
 ZONE = ZoneInfo("Europe/Stockholm")
@@ -31,9 +31,11 @@ def vendor() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def emr(vendor: respx.MockRouter) -> Emr:
+def emr(vendor: respx.MockRouter) -> AcmeEmr:
     settings = Settings.model_validate({"base_url": URL, "api_key": "invented-key", "zone": ZONE.key})
-    return emr_open(Account("clinic", settings, Door(httpx.MockTransport(vendor.async_handler))))
+    opened = emr_open(Account("clinic", settings, Door(httpx.MockTransport(vendor.async_handler))))
+    assert isinstance(opened, AcmeEmr)
+    return opened
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -41,8 +43,9 @@ def at(hour: int, minute: int = 0) -> datetime:
     return datetime(2027, 3, 2, hour, minute, tzinfo=ZONE)
 
 
-def booked() -> Appointment:
-    return words.appointment(ROW, ZONE)
+@pytest.fixture
+def booked(emr: AcmeEmr) -> Appointment:
+    return emr.read(ROW)
 
 
 def sent(router: respx.MockRouter) -> tuple[httpx.Headers, Any]:
@@ -50,7 +53,7 @@ def sent(router: respx.MockRouter) -> tuple[httpx.Headers, Any]:
     return request.headers, json.loads(request.content) if request.content else None
 
 
-async def test_an_appointment_is_read_by_its_id(vendor: respx.MockRouter, emr: Emr) -> None:
+async def test_an_appointment_is_read_by_its_id(vendor: respx.MockRouter, emr: AcmeEmr) -> None:
     vendor.get(ONE).respond(json=ROW)
     assert await emr.appointment("v-1") == Appointment(
         id="v-1",
@@ -71,13 +74,15 @@ async def test_an_appointment_is_read_by_its_id(vendor: respx.MockRouter, emr: E
     ("state", "status"),
     [("planned", "booked"), ("done", "completed"), ("void", "cancelled"), ("missed", "no_show"), ("news", "other")],
 )
-def test_what_its_states_are_called(state: str, status: str) -> None:
-    assert words.appointment({**ROW, "state": state}, ZONE).status == status
+def test_what_its_states_are_called(emr: AcmeEmr, state: str, status: str) -> None:
+    assert emr.read({**ROW, "state": state}).status == status
 
 
-async def test_a_move_says_both_ends_and_what_it_goes_over(vendor: respx.MockRouter, emr: Emr) -> None:
+async def test_a_move_says_both_ends_and_what_it_goes_over(
+    vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment
+) -> None:
     vendor.patch(ONE).respond(json=ROW)
-    await emr.change(Change(chain="x", before=booked(), span=Span(at(13), at(13, 30))))
+    await emr.change(Change(chain="x", before=booked, span=Span(at(13), at(13, 30))))
     headers, body = sent(vendor)
     assert headers["if-match"] == "7"
     assert body == {"starts": "2027-03-02T12:00:00Z", "ends": "2027-03-02T12:30:00Z"}
@@ -87,29 +92,31 @@ async def test_a_move_says_both_ends_and_what_it_goes_over(vendor: respx.MockRou
     ("fields", "said"),
     [({"resource_id": "cl-2"}, {"clinician": "cl-2"}), ({"comment": ""}, {"note": ""})],
 )
-async def test_a_change_says_what_changes(vendor: respx.MockRouter, emr: Emr, fields: Any, said: Any) -> None:
+async def test_a_change_says_what_changes(
+    vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment, fields: Any, said: Any
+) -> None:
     vendor.patch(ONE).respond(json=ROW)
-    await emr.change(Change(chain="x", before=booked(), **fields))
+    await emr.change(Change(chain="x", before=booked, **fields))
     assert sent(vendor)[1] == said
 
 
-async def test_a_booking_bears_its_marker(vendor: respx.MockRouter, emr: Emr) -> None:
+async def test_a_booking_bears_its_marker(vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment) -> None:
     vendor.post(f"{URL}/visits").respond(201, json=ROW)
     step = Create(chain="x", span=Span(at(9), at(9, 30)), patient_id="pa-4", resource_id="cl-1", marker="m1")
-    assert (await emr.create(step)).appointment == booked()
+    assert (await emr.create(step)).appointment == booked
     times = {"starts": "2027-03-02T08:00:00Z", "ends": "2027-03-02T08:30:00Z"}
     assert sent(vendor)[1] == {**times, "patient": "pa-4", "clinician": "cl-1", "reference": "m1"}
 
 
-async def test_a_cancellation_says_why(vendor: respx.MockRouter, emr: Emr) -> None:
+async def test_a_cancellation_says_why(vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment) -> None:
     vendor.post(f"{ONE}/void").respond(json={**ROW, "state": "void"})
-    await emr.cancel(Cancel(chain="x", before=booked(), comment="ill"))
+    await emr.cancel(Cancel(chain="x", before=booked, comment="ill"))
     assert sent(vendor)[1] == {"note": "ill"}
 
 
-async def test_what_was_booked_is_withdrawn(vendor: respx.MockRouter, emr: Emr) -> None:
+async def test_what_was_booked_is_withdrawn(vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment) -> None:
     vendor.delete(ONE).respond(204)
-    await emr.discard(Discard(chain="x", before=booked()))
+    await emr.discard(Discard(chain="x", before=booked))
     assert sent(vendor)[1] is None
 
 
@@ -118,8 +125,10 @@ async def test_what_was_booked_is_withdrawn(vendor: respx.MockRouter, emr: Emr) 
     [(409, "time_taken", "taken"), (409, "closed", "state"), (409, "too_late", "rule"), (412, "stale", "stale"),
      (422, "invalid", "invalid"), (401, "no_access", "credentials")],
 )  # fmt: skip
-async def test_what_refusals_mean(vendor: respx.MockRouter, emr: Emr, status: int, code: str, reason: str) -> None:
+async def test_what_refusals_mean(
+    vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment, status: int, code: str, reason: str
+) -> None:
     vendor.patch(ONE).respond(status, json={"error": code, "message": "prose"})
     with pytest.raises(Refused) as no:
-        await emr.change(Change(chain="x", before=booked(), comment="new"))
+        await emr.change(Change(chain="x", before=booked, comment="new"))
     assert (no.value.reason, "prose" in str(no.value)) == (reason, False)
