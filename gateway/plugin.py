@@ -23,7 +23,7 @@ from gateway.port import (
 from gateway.vendor.answer import nothing, sense
 from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials
 from gateway.vendor.consent import AuthorizationCode, Consent
-from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, text, wall
+from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
 from gateway.vendor.http import Door, VendorHttp
 from gateway.vendor.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
 from gateway.vendor.login import Login, Proof
@@ -108,6 +108,7 @@ __all__ = [
     "minutes_after",
     "nothing",
     "number",
+    "records",
     "repeated",
     "sense",
     "text",

@@ -3,7 +3,9 @@ an answer that made no sense."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.vendor.local_time import from_wall
@@ -44,6 +46,13 @@ def id_or_none(told: object) -> str | None:
     return None if is_none else id_of(told)
 
 
+def records(told: object) -> list[Mapping[str, Any]]:
+    """A list of records, and nothing else that could be gone through as if it were one and empty."""
+    if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):
+        raise TypeError("something else than a list of records")
+    return told
+
+
 def instant(told: object, zone: ZoneInfo) -> datetime:
     """A time that bears its offset (ISO 8601), as one of `zone`."""
     read = datetime.fromisoformat(text(told))
@@ -55,6 +64,8 @@ def instant(told: object, zone: ZoneInfo) -> datetime:
 def wall(told: object, zone: ZoneInfo) -> datetime:
     """A time by the clock of `zone` (ISO 8601), as `from_wall` understands it; one that bears an offset is believed."""
     read = datetime.fromisoformat(text(told))
+    if len(text(told)) <= len("2027-03-02"):
+        raise ValueError("a day without a time")
     return from_wall(read, zone) if read.tzinfo is None else read.astimezone(zone)
 
 

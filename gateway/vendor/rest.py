@@ -106,10 +106,14 @@ class RestEmr(Emr):
         return the_same(id, await self.one(self.path, id, self.read, self.always))
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
+        return [one for one in await self.listed(wanted) if wanted.takes(one)]
+
+    async def listed(self, wanted: ReadCalendar) -> list[Appointment]:
+        """All that the list shows when it is asked this: maybe more, which may be in the way of something."""
         if not self.are_possible(wanted):
             return []
         found = [sense(self.read, row) for row in await self.rows(self.path, [*self.query(wanted), *self.always])]
-        return [one for one in found if one is not None and wanted.takes(one)]
+        return [one for one in found if one is not None]
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
         place = self.places[kind]

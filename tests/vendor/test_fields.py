@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.plugin import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, text, wall
+from gateway.plugin import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
@@ -22,6 +22,7 @@ INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1), timezones=st
         (number, None), (number, "5"), (number, True), (number, 5.0),
         (flag, None), (flag, 1), (flag, "true"),
         (id_of, None), (id_of, ""), (id_of, True), (id_of, -1), (id_of, "-1"), (id_of, 5.0), (id_of, {}),
+        (records, None), (records, {}), (records, ""), (records, [None]), (records, [[]]),
         (id_or_none, False), (id_or_none, []), (id_or_none, 0.5),
     ],
 )  # fmt: skip
@@ -35,6 +36,7 @@ def test_what_is_due_is_taken():
     assert (id_of(7), id_of("x-7")) == ("7", "x-7")
     assert [id_or_none(none) for none in (None, "", 0)] == [None, None, None]
     assert id_or_none("0") == "0"
+    assert (records([]), records([{"id": 7}])) == ([], [{"id": 7}])
 
 
 @given(INSTANTS)
@@ -53,6 +55,12 @@ def test_an_instant_without_an_offset_is_none(told):
 def test_wall_time_is_of_the_zone_unless_it_bears_an_offset():
     assert wall("2027-03-02 09:00:00", STOCKHOLM) == datetime(2027, 3, 2, 9, tzinfo=STOCKHOLM)
     assert wall("2027-03-02T09:00:00Z", STOCKHOLM) == datetime(2027, 3, 2, 10, tzinfo=STOCKHOLM)
+
+
+@pytest.mark.parametrize("told", ["2027-03-02", "20270302", "2027-W10-2", "soon", "", None, 5])
+def test_a_day_alone_is_not_taken_for_its_midnight(told):
+    with pytest.raises((TypeError, ValueError)):
+        wall(told, STOCKHOLM)
 
 
 @given(INSTANTS, st.integers(1, 2000))

@@ -102,6 +102,12 @@ async def test_a_calendar_has_what_was_asked_for_and_nothing_else_that_is_shown(
     assert [one.id for one in found] == ["7"]
 
 
+async def test_a_list_may_show_others_that_are_in_the_way(vendor, emr):
+    vendor.get(f"{URL}/visits", params={"doctor": "1"}).respond(json=[row(7), row(8, who="6"), row(9, who="nobody")])
+    wanted = ReadCalendar(SPAN, resource_id="1", patient_id="5")
+    assert [one.id for one in await emr.listed(wanted)] == ["7", "8"]
+
+
 @pytest.mark.parametrize("bent", [{"id": 7}, [], None, {"id": 7, "who": "5", "state": "?"}])
 async def test_a_row_that_makes_no_sense_is_told_as_such(vendor, emr, bent):
     vendor.get(f"{URL}/visits").respond(json=[bent])
