@@ -21,7 +21,7 @@ from gateway.port import (
     Vendor,
 )
 from gateway.vendor.answer import nothing, sense
-from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials
+from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials, KeyForToken
 from gateway.vendor.consent import AuthorizationCode, Consent
 from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
 from gateway.vendor.http import Door, VendorHttp
@@ -29,7 +29,7 @@ from gateway.vendor.local_time import day_bounds, from_wall, is_past, repeated, 
 from gateway.vendor.login import Login, Proof
 from gateway.vendor.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
 from gateway.vendor.rest import Directory, Query, RestEmr, Row
-from gateway.vendor.saying import given, if_there, the_same, units
+from gateway.vendor.saying import as_number, given, if_there, the_same, units
 from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone
 from gateway.vendor.smart_backend import SmartBackend
 from gateway.vendor.stretches import by_days
@@ -62,6 +62,7 @@ __all__ = [
     "Entry",
     "FindFreeTime",
     "FreeTime",
+    "KeyForToken",
     "Kind",
     "Login",
     "MarkSlot",
@@ -87,6 +88,7 @@ __all__ = [
     "Vendor",
     "VendorHttp",
     "Zone",
+    "as_number",
     "bookable",
     "by_cursor",
     "by_days",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Literal
 from urllib.parse import quote_plus
 
@@ -66,10 +66,10 @@ class Tokens(Login):
 
     def proof(self, answer: httpx.Response) -> Proof:
         told = answer.json()
-        value, life = told["access_token"], float(told.get("expires_in", _DEFAULT_LIFE_S))
-        if not isinstance(value, str) or not value or not math.isfinite(life):
+        life = float(told.get("expires_in", _DEFAULT_LIFE_S))
+        if not math.isfinite(life):
             raise ValueError
-        return Proof({"Authorization": f"Bearer {value}"}, life)
+        return _borne(told["access_token"], life)
 
 
 class ClientCredentials(Tokens):
@@ -107,6 +107,47 @@ class ClientCredentials(Tokens):
             secret = SecretStr(quote_plus(self._client_secret.get_secret_value()))
             headers["Authorization"] = _basic(quote_plus(self._client_id), secret)
         return self.beside(request, "POST", self._token_url, data=form, headers=headers)
+
+
+class KeyForToken(Login):
+    """A key of the vendor's own that is exchanged for a bearer token, by one request without OAuth."""
+
+    def __init__(
+        self,
+        url: str,
+        secrets: Mapping[str, SecretStr],
+        token: Callable[[httpx.Response], object],
+        life_s: float,
+        *,
+        style: Literal["header", "json"] = "header",
+        headers: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`secrets`: what the request proves itself by, as headers or as a JSON body. `token` finds it in a 2xx answer,
+        and may raise as `Login.proof` does. `life_s`: how long one is good, in seconds, as the vendor's documents say.
+        `headers`: what else the request bears.
+        """
+        super().__init__(clock)
+        self._url, self._secrets, self._style, self._headers = url, secrets, style, headers or {}
+        self._token, self._life_s = token, life_s
+
+    def __repr__(self) -> str:
+        return f"KeyForToken({self._url!r})"
+
+    def login(self, request: httpx.Request) -> httpx.Request:
+        told = {name: secret.get_secret_value() for name, secret in self._secrets.items()}
+        if self._style == "json":
+            return self.beside(request, "POST", self._url, json=told, headers=self._headers)
+        return self.beside(request, "POST", self._url, headers={**self._headers, **told})
+
+    def proof(self, answer: httpx.Response) -> Proof:
+        return _borne(self._token(answer), self._life_s)
+
+
+def _borne(token: object, life_s: float) -> Proof:
+    if not isinstance(token, str) or not token:
+        raise TypeError("no token")
+    return Proof({"Authorization": f"Bearer {token}"}, life_s)
 
 
 def _basic(username: str, password: SecretStr) -> str:

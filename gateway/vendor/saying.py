@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import TypeVar
@@ -27,6 +28,13 @@ def units(span: Span, *, each_s: int) -> int:
     if rest or not count:
         raise Refused("invalid", "a length that the EMR can't be told")
     return count
+
+
+def as_number(id: str | None) -> int:
+    """An id as the number that some EMRs want it as. Raises Refused("invalid") for what can be none, and for none."""
+    if id is None or re.fullmatch(r"[1-9][0-9]{0,18}", id) is None or int(id) >= 2**63:
+        raise Refused("invalid", "an id that is no number")
+    return int(id)
 
 
 async def if_there(asking: Awaitable[T]) -> T | None:

@@ -23,7 +23,7 @@ async def by_days(
     most: int,
     earliest: date | None = None,
 ) -> list[T]:
-    """What overlaps `span`, in order of start, each once however many pieces show it.
+    """What overlaps `span`, in order of start, each once however often it is shown, and as it was shown last.
 
     `ask` is given the first and the last day of a piece, both included, by the calendar of `zone`: never more than
     `most` days, and none before `earliest` (an EMR that refuses questions about the past). Raises what `ask` raises,

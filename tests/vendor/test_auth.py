@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from gateway.port import MaybeDone, NotSent, Refused, Throttled
 from gateway.vendor import http as vendor_http
-from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials
+from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials, KeyForToken
 from gateway.vendor.http import Door, VendorHttp, meter
 
 TOKEN_URL = "https://login.example/token"
@@ -65,6 +65,11 @@ async def login(monkeypatch: pytest.MonkeyPatch) -> Login:
     return Login()
 
 
+def exchanged(**options: Any) -> KeyForToken:
+    """Of a vendor that tells a token as a field of its own."""
+    return KeyForToken(TOKEN_URL, {"X-Key": SECRET}, lambda answer: answer.json()["access_token"], 3600, **options)
+
+
 def status(response: httpx.Response) -> int:
     return response.status_code
 
@@ -92,6 +97,7 @@ def test_no_secret_is_shown():
         Basic("clinic", SECRET),
         Bearer(SECRET),
         ClientCredentials(TOKEN_URL, "clinic", SECRET),
+        exchanged(),
     ]
     for auth in shown:
         assert SECRET.get_secret_value() not in repr(auth) + str(auth) + str(vars(auth))
@@ -117,6 +123,38 @@ async def test_a_token_can_be_asked_for_in_the_body(login: Login):
         "client_id": ["clinic"],
         "client_secret": [SECRET.get_secret_value()],
     }
+
+
+@pytest.mark.parametrize("style", ["header", "json"])
+async def test_a_key_is_exchanged_for_a_token_that_is_kept_as_long_as_it_is_good(login: Login, style: Any):
+    key = KeyForToken(
+        TOKEN_URL,
+        {"X-Key": SecretStr("word")},
+        lambda answer: answer.json()["access_token"],
+        600,
+        style=style,
+        headers={"X-Version": "3"},
+        clock=lambda: login.time,
+    )
+    client = Door(httpx.MockTransport(login)).http(base_url=BASE, auth=key)
+    for later in (0, 539, 2):
+        login.time += later
+        await client.read("a", status)
+    asked = login.asked[0]
+    assert (asked.method, asked.headers["X-Version"]) == ("POST", "3")
+    assert (asked.headers.get("X-Key"), asked.content) == {
+        "header": ("word", b""),
+        "json": (None, b'{"X-Key":"word"}'),
+    }[style]
+    assert [token for _, token in login.calls] == ["t1", "t1", "t2"]
+
+
+@pytest.mark.parametrize("told", [{"access_token": ""}, {"access_token": 7}, {"access_token": None}, {"other": "t"}])
+async def test_an_exchange_that_brings_no_token_is_no_login(login: Login, told: dict[str, Any]):
+    login.fails = [httpx.Response(200, json=told)] * 2
+    with pytest.raises(NotSent):
+        await Door(httpx.MockTransport(login)).http(base_url=BASE, auth=exchanged()).write("POST", "a", status)
+    assert not login.calls
 
 
 async def test_a_token_is_kept_until_shortly_before_it_expires(login: Login):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.plugin import Appointment, MaybeDone, Refused, Slot, Span, Status, by_days, units
+from gateway.plugin import Appointment, MaybeDone, Refused, Slot, Span, Status, as_number, by_days, units
 from gateway.plugin import given as of_those
 from gateway.vendor.stretches import days_of
 
@@ -74,6 +74,16 @@ async def test_appointments_are_told_apart_by_their_ids():
     assert [a.id for a in await by_days(ask, hours(0, 40), STOCKHOLM, most=1)] == ["a", "b"]
 
 
+async def test_what_is_shown_twice_is_there_as_it_was_shown_last():
+    shown = [Slot(START, START + HOUR, "r1", native={"room": room}) for room in (1, 2)]
+
+    async def ask(first: date, last: date) -> list[Slot]:
+        return shown
+
+    (found,) = await by_days(ask, hours(0, 1), STOCKHOLM, most=1)
+    assert found.native == {"room": 2}
+
+
 async def test_a_piece_that_fails_fails_the_whole():
     async def ask(first: date, last: date) -> list[Slot]:
         if last == date(2026, 3, 21):
@@ -97,3 +107,11 @@ def test_a_length_is_a_count_of_units_or_refused():
         with pytest.raises(Refused) as no:
             units(hours(0, length), each_s=300)
         assert no.value.reason == "invalid"
+
+
+@pytest.mark.parametrize("id", [None, "", "0", "01", "-1", "1 ", "1\n", "x", "٣", str(2**63), "9" * 20])
+def test_what_is_no_number_is_not_said_as_one(id):
+    with pytest.raises(Refused) as no:
+        as_number(id)
+    assert no.value.reason == "invalid"
+    assert (as_number("7"), as_number(str(2**63 - 1))) == (7, 2**63 - 1)
