@@ -1,6 +1,6 @@
 """The one import that a plugin needs. What stands here is promised to third parties; nothing else of `gateway` is."""
 
-from gateway.domain.availability import bookable, without
+from gateway.domain.availability import bookable, open_time, without
 from gateway.domain.capabilities import Capabilities, Support
 from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span, Status
@@ -24,6 +24,7 @@ from gateway.vendor.answer import nothing, sense
 from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials, KeyForToken
 from gateway.vendor.consent import AuthorizationCode, Consent
 from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
+from gateway.vendor.hours import Week, hours, weekday, worked
 from gateway.vendor.http import Door, VendorHttp
 from gateway.vendor.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
 from gateway.vendor.login import Login, Proof
@@ -87,6 +88,7 @@ __all__ = [
     "Url",
     "Vendor",
     "VendorHttp",
+    "Week",
     "Zone",
     "as_number",
     "bookable",
@@ -100,6 +102,7 @@ __all__ = [
     "from_wall",
     "given",
     "hookimpl",
+    "hours",
     "id_of",
     "id_or_none",
     "if_there",
@@ -110,6 +113,7 @@ __all__ = [
     "minutes_after",
     "nothing",
     "number",
+    "open_time",
     "records",
     "repeated",
     "sense",
@@ -119,5 +123,7 @@ __all__ = [
     "today",
     "units",
     "wall",
+    "weekday",
     "without",
+    "worked",
 ]

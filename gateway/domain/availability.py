@@ -117,6 +117,23 @@ def bookable(wanted: FindFreeTime, free: Iterable[Slot], standing: Iterable[Appo
     return FreeTime("slots", tuple(sorted(first.values(), key=lambda slot: (slot.span.key, slot.resource_id or ""))))
 
 
+def open_time(
+    wanted: FindFreeTime, worked: Iterable[Span], standing: Iterable[Appointment], blocked: Sequence[Span] = ()
+) -> FreeTime:
+    """The hours that are worked, less what stands there and what is blocked: `own_time_shown`.
+
+    For an EMR that tells all of these and no free time. The ignored appointments' own time is open out of hours and
+    where it is blocked, too, unless somebody else stands there.
+    """
+    place = (wanted.resource_id, wanted.healthcare_service_id, wanted.care_unit_id)
+    ignored = {a.id for a in wanted.own}
+    others = [a.span for a in standing if a.id not in ignored and holds_time(a)]
+    mine = [Slot(a.start, a.end, *place) for a in wanted.own]
+    hours = FreeTime("windows", tuple(Slot(span.start, span.end, *place) for span in worked))
+    free = without(FreeTime("windows", (*without(hours, blocked).slots, *mine)), others)
+    return FreeTime("windows", tuple(slot for slot in free.slots if slot.span.overlaps(wanted.span)))
+
+
 def _held(a: Appointment) -> Slot:
     id = a.slot_ids[0] if a.slot_ids else None
     return Slot(a.start, a.end, a.resource_id, a.healthcare_service_id, a.care_unit_id, id=id)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.domain.model import Appointment, Kind, Span
+from gateway.domain.model import Appointment, Kind, Span, Status
 from gateway.domain.steps import Plan
 
 
@@ -41,6 +41,15 @@ class FindFreeTime:
     healthcare_service_id: str | None = None
     care_unit_id: str | None = None
     ignoring: tuple[Appointment, ...] = ()
+
+    @property
+    def own(self) -> tuple[Appointment, ...]:
+        """Those of the ignored that hold time of this very resource within the span."""
+        return tuple(
+            a
+            for a in self.ignoring
+            if a.resource_id == self.resource_id and a.status is not Status.CANCELLED and a.span.overlaps(self.span)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,13 +112,11 @@ class RestEmr(Emr):
         """All that the list shows when it is asked this: maybe more, which may be in the way of something."""
         if not self.are_possible(wanted):
             return []
-        found = [sense(self.read, row) for row in await self.rows(self.path, [*self.query(wanted), *self.always])]
-        return [one for one in found if one is not None]
+        return await self.each(self.path, self.read, [*self.query(wanted), *self.always])
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
         place = self.places[kind]
-        found = [sense(place.entry, row) for row in await self.rows(place.path, place.query, by=place.id)]
-        return [entry for entry in found if entry is not None]
+        return await self.each(place.path, place.entry, place.query, by=place.id)
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
         if not self.can_be(kind, id):
@@ -140,6 +138,11 @@ class RestEmr(Emr):
         """One record by its id; `None` where there is none."""
         reading = self.http.read(f"{path}/{id}", lambda answer: parse(self.body(answer)), params=[*query])
         return await if_there(reading)
+
+    async def each(self, path: str, parse: Callable[[Row], T | None], query: Query = (), *, by: str = "id") -> list[T]:
+        """What the rows of a whole list say; a row that says `None` is passed over."""
+        found = [sense(parse, row) for row in await self.rows(path, query, by=by)]
+        return [one for one in found if one is not None]
 
     def are_possible(self, wanted: ReadCalendar | FindFreeTime) -> bool:
         """Can all that is named in the question be there?"""

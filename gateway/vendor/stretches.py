@@ -22,14 +22,16 @@ async def by_days(
     *,
     most: int,
     earliest: date | None = None,
+    longest: timedelta = timedelta(0),
 ) -> list[T]:
     """What overlaps `span`, in order of start, each once however often it is shown, and as it was shown last.
 
     `ask` is given the first and the last day of a piece, both included, by the calendar of `zone`: never more than
-    `most` days, and none before `earliest` (an EMR that refuses questions about the past). Raises what `ask` raises,
-    once all pieces have ended.
+    `most` days, and none before `earliest` (an EMR that refuses questions about the past). Where it shows what begins
+    on those days, it is asked as far back as what lasts `longest` can begin. Raises what `ask` raises, once all pieces
+    have ended.
     """
-    pieces = days_of(span, zone, most=most, earliest=earliest)
+    pieces = days_of(Span(span.start - longest, span.end), zone, most=most, earliest=earliest)
     found = await together(*(ask(first, last) for first, last in pieces))
     each = {_name(one): one for piece in found for one in piece if one.span.overlaps(span)}
     return sorted(each.values(), key=lambda one: one.span.key)

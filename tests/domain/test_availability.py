@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.availability import bookable
+from gateway.domain.availability import bookable, open_time
 from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime
 
@@ -133,3 +133,44 @@ def test_slots_made_of_starts_are_as_long_over_a_clock_change(start):
     (slot,) = FreeTime.from_starts([begins], timedelta(minutes=30)).slots
     assert slot.span.length == timedelta(minutes=30)
     assert slot.end.astimezone(UTC).astimezone(slot.end.tzinfo) == slot.end
+
+
+# -- open time of hours that are worked -------------------------------------------------------------------------------
+
+
+def is_open(
+    asked: FindFreeTime, worked: list[tuple[int, int]], standing: list[Appointment], *blocked: tuple[int, int]
+) -> list[tuple[int, int]]:
+    hours = [Span(at(start), at(end)) for start, end in worked]
+    told = open_time(asked, hours, standing, [Span(at(start), at(end)) for start, end in blocked])
+    assert told.shape == "windows"
+    minutes = [(s.start - DAY, s.end - DAY) for s in told.slots]
+    return [(int(start.total_seconds()) // 60, int(end.total_seconds()) // 60) for start, end in minutes]
+
+
+MINE = wanted(0, 600, booked("a", 0, 60), resource_id="r1")
+
+
+def test_open_is_what_is_worked_less_what_stands_and_what_is_blocked():
+    standing = [booked("b", 90, 120), booked("c", 150, 160, status=Status.CANCELLED)]
+    assert is_open(wanted(), [(60, 240)], standing, (200, 300)) == [(60, 90), (120, 200)]
+    assert is_open(wanted(100, 180), [(0, 60), (90, 120), (170, 300)], []) == [(90, 120), (170, 300)]
+
+
+def test_open_time_is_of_all_that_was_asked_for():
+    asked = wanted(resource_id="r1", healthcare_service_id="h", care_unit_id="u")
+    (told,) = open_time(asked, [Span(at(0), at(60))], []).slots
+    assert told == Slot(at(0), at(60), "r1", "h", "u")
+
+
+def test_own_time_is_open_out_of_hours_and_where_it_is_blocked():
+    own = booked("a", 0, 60)
+    assert is_open(MINE, [], [own], (0, 600)) == [(0, 60)]
+    assert is_open(MINE, [], [own, booked("b", 30, 90)]) == [(0, 30)]
+
+
+def test_own_time_is_only_what_the_resource_itself_holds_in_the_span():
+    for other in (booked("a", 0, 60, "r2"), booked("a", 0, 60, status=Status.CANCELLED), booked("a", 700, 760)):
+        asked = wanted(0, 600, other, resource_id="r1")
+        assert asked.own == ()
+        assert is_open(asked, [(0, 120)], [booked("a", 0, 60)]) == [(60, 120)]

@@ -129,6 +129,13 @@ async def test_an_entry_that_can_not_be_asked_for_is_looked_for_in_the_list(vend
     assert await emr.look_up(Kind.SERVICE, "4") == Entry("4", "Visit")
 
 
+async def test_a_list_is_what_its_rows_say_without_those_that_say_nothing(vendor, emr):
+    vendor.get(f"{URL}/hours", params={"day": "1"}).respond(json=[{"from": 8}, {"from": None}, {"from": 9}])
+    assert await emr.each("/hours", lambda row: row["from"], [("day", "1")]) == [8, 9]
+    with pytest.raises(MaybeDone):
+        await emr.each("/hours", lambda row: row["to"], [("day", "1")])
+
+
 def booking(**more: Any) -> Create:
     return Create(chain="a", span=SPAN, patient_id="5", resource_id="1", **more)
 

@@ -65,6 +65,18 @@ async def test_pieces_are_asked_at_the_same_time_and_what_two_of_them_show_is_th
     assert len(found) == 4, "what lies outside is dropped"
 
 
+async def test_what_lasts_longer_is_asked_for_from_as_far_back_as_it_can_have_begun():
+    asked = []
+    early, late = Slot(START - 30 * HOUR, START + HOUR, "a"), Slot(START - 30 * HOUR, START, "b")
+
+    async def ask(first: date, last: date) -> list[Slot]:
+        asked.append((first.day, last.day))
+        return [early, late]
+
+    assert await by_days(ask, hours(0, 2), STOCKHOLM, most=2, longest=48 * HOUR) == [early]
+    assert asked == [(18, 19), (20, 20)]
+
+
 async def test_appointments_are_told_apart_by_their_ids():
     one = Appointment("a", START, START + 48 * HOUR, Status.BOOKED)
 
