@@ -12,7 +12,7 @@ import httpx
 import pytest
 import respx
 
-from emr_acme import AcmeEmr, Settings, emr_open
+import emr_acme
 from gateway.plugin import Account, Appointment, Cancel, Change, Create, Discard, Door, Refused, Span, Status
 
 URL = "https://acme.test"
@@ -31,10 +31,10 @@ def vendor() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def emr(vendor: respx.MockRouter) -> AcmeEmr:
-    settings = Settings.model_validate({"base_url": URL, "api_key": "invented-key", "zone": ZONE.key})
-    opened = emr_open(Account("clinic", settings, Door(httpx.MockTransport(vendor.async_handler))))
-    assert isinstance(opened, AcmeEmr)
+def emr(vendor: respx.MockRouter) -> emr_acme.AcmeEmr:
+    settings = emr_acme.Settings.model_validate({"base_url": URL, "api_key": "invented-key", "zone": ZONE.key})
+    opened = emr_acme.emr_open(Account("clinic", settings, Door(httpx.MockTransport(vendor.async_handler))))
+    assert isinstance(opened, emr_acme.AcmeEmr)
     return opened
 
 
@@ -44,7 +44,7 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 
 @pytest.fixture
-def booked(emr: AcmeEmr) -> Appointment:
+def booked(emr: emr_acme.AcmeEmr) -> Appointment:
     return emr.read(ROW)
 
 
@@ -53,7 +53,7 @@ def sent(router: respx.MockRouter) -> tuple[httpx.Headers, Any]:
     return request.headers, json.loads(request.content) if request.content else None
 
 
-async def test_an_appointment_is_read_by_its_id(vendor: respx.MockRouter, emr: AcmeEmr) -> None:
+async def test_an_appointment_is_read_by_its_id(vendor: respx.MockRouter, emr: emr_acme.AcmeEmr) -> None:
     vendor.get(ONE).respond(json=ROW)
     assert await emr.appointment("v-1") == Appointment(
         id="v-1",
@@ -74,12 +74,12 @@ async def test_an_appointment_is_read_by_its_id(vendor: respx.MockRouter, emr: A
     ("state", "status"),
     [("planned", "booked"), ("done", "completed"), ("void", "cancelled"), ("missed", "no_show"), ("news", "other")],
 )
-def test_what_its_states_are_called(emr: AcmeEmr, state: str, status: str) -> None:
+def test_what_its_states_are_called(emr: emr_acme.AcmeEmr, state: str, status: str) -> None:
     assert emr.read({**ROW, "state": state}).status == status
 
 
 async def test_a_move_says_both_ends_and_what_it_goes_over(
-    vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment
+    vendor: respx.MockRouter, emr: emr_acme.AcmeEmr, booked: Appointment
 ) -> None:
     vendor.patch(ONE).respond(json=ROW)
     await emr.change(Change(chain="x", before=booked, span=Span(at(13), at(13, 30))))
@@ -93,14 +93,14 @@ async def test_a_move_says_both_ends_and_what_it_goes_over(
     [({"resource_id": "cl-2"}, {"clinician": "cl-2"}), ({"comment": ""}, {"note": ""})],
 )
 async def test_a_change_says_what_changes(
-    vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment, fields: Any, said: Any
+    vendor: respx.MockRouter, emr: emr_acme.AcmeEmr, booked: Appointment, fields: Any, said: Any
 ) -> None:
     vendor.patch(ONE).respond(json=ROW)
     await emr.change(Change(chain="x", before=booked, **fields))
     assert sent(vendor)[1] == said
 
 
-async def test_a_booking_bears_its_marker(vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment) -> None:
+async def test_a_booking_bears_its_marker(vendor: respx.MockRouter, emr: emr_acme.AcmeEmr, booked: Appointment) -> None:
     vendor.post(f"{URL}/visits").respond(201, json=ROW)
     step = Create(chain="x", span=Span(at(9), at(9, 30)), patient_id="pa-4", resource_id="cl-1", marker="m1")
     assert (await emr.create(step)).appointment == booked
@@ -108,13 +108,15 @@ async def test_a_booking_bears_its_marker(vendor: respx.MockRouter, emr: AcmeEmr
     assert sent(vendor)[1] == {**times, "patient": "pa-4", "clinician": "cl-1", "reference": "m1"}
 
 
-async def test_a_cancellation_says_why(vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment) -> None:
+async def test_a_cancellation_says_why(vendor: respx.MockRouter, emr: emr_acme.AcmeEmr, booked: Appointment) -> None:
     vendor.post(f"{ONE}/void").respond(json={**ROW, "state": "void"})
     await emr.cancel(Cancel(chain="x", before=booked, comment="ill"))
     assert sent(vendor)[1] == {"note": "ill"}
 
 
-async def test_what_was_booked_is_withdrawn(vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment) -> None:
+async def test_what_was_booked_is_withdrawn(
+    vendor: respx.MockRouter, emr: emr_acme.AcmeEmr, booked: Appointment
+) -> None:
     vendor.delete(ONE).respond(204)
     await emr.discard(Discard(chain="x", before=booked))
     assert sent(vendor)[1] is None
@@ -126,7 +128,7 @@ async def test_what_was_booked_is_withdrawn(vendor: respx.MockRouter, emr: AcmeE
      (422, "invalid", "invalid"), (401, "no_access", "credentials")],
 )  # fmt: skip
 async def test_what_refusals_mean(
-    vendor: respx.MockRouter, emr: AcmeEmr, booked: Appointment, status: int, code: str, reason: str
+    vendor: respx.MockRouter, emr: emr_acme.AcmeEmr, booked: Appointment, status: int, code: str, reason: str
 ) -> None:
     vendor.patch(ONE).respond(status, json={"error": code, "message": "prose"})
     with pytest.raises(Refused) as no:
