@@ -26,11 +26,11 @@ from gateway.vendor.consent import AuthorizationCode, Consent
 from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
 from gateway.vendor.hours import Week, hours, weekday, worked
 from gateway.vendor.http import Door, VendorHttp
-from gateway.vendor.local_time import day_bounds, from_wall, is_past, repeated, to_wall, today
+from gateway.vendor.local_time import day_bounds, from_wall, is_past, local_days, repeated, to_wall, today
 from gateway.vendor.login import Login, Proof
 from gateway.vendor.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
 from gateway.vendor.rest import Directory, Query, RestEmr, Row
-from gateway.vendor.saying import as_number, given, if_there, the_same, units
+from gateway.vendor.saying import as_number, explained, given, if_there, the_same, units
 from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone
 from gateway.vendor.smart_backend import SmartBackend
 from gateway.vendor.stretches import by_days
@@ -98,6 +98,7 @@ __all__ = [
     "by_number",
     "by_offset",
     "day_bounds",
+    "explained",
     "flag",
     "from_wall",
     "given",
@@ -110,6 +111,7 @@ __all__ = [
     "instant",
     "is_past",
     "linked",
+    "local_days",
     "minutes_after",
     "nothing",
     "number",

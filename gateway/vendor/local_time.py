@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gateway import clock
+from gateway.domain.model import Span
 from gateway.port import Refused
 
 
@@ -53,3 +54,8 @@ def day_bounds(day: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     start = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     after = (start.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
     return start, after
+
+
+def local_days(span: Span, zone: ZoneInfo) -> tuple[date, date]:
+    """The first and the last date of the zone's calendars that a span touches."""
+    return span.start.astimezone(zone).date(), (span.end.astimezone(zone) - timedelta.resolution).date()

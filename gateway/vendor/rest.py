@@ -115,7 +115,9 @@ class RestEmr(Emr):
         return await self.each(self.path, self.read, [*self.query(wanted), *self.always])
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
-        place = self.places[kind]
+        place = self.places.get(kind)
+        if place is None:
+            raise Refused("unsupported")
         return await self.each(place.path, place.entry, place.query, by=place.id)
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
 from gateway.domain.model import Appointment, Entry, Span
-from gateway.port import MaybeDone, Refused
+from gateway.port import EmrError, MaybeDone, Refused
 
 T = TypeVar("T")
 Named = TypeVar("Named", Appointment, Entry)
+
+SAYS_LITTLE = frozenset({"invalid", "rule", "not_found", "stale"})
+"""Reasons that a status alone may have given: what the write was about tells more."""
 
 
 def given(fields: Mapping[str, T | None]) -> dict[str, T]:
@@ -52,3 +55,24 @@ def the_same(id: str, found: Named | None) -> Named | None:
     if found is not None and found.id != id:
         raise MaybeDone("asked for one record, it showed another")
     return found
+
+
+async def explained(writing: Awaitable[T], look: Callable[[Refused], Awaitable[Refused]]) -> T:
+    """A write to an EMR whose refusals say why by prose alone: `look` reads what it was about, and finds the reason.
+
+    Not asked where the refusal says enough by itself; a look that fails leaves it as it was.
+    """
+    try:
+        return await writing
+    except Refused as no:
+        why = await _why(no, look) if no.reason in SAYS_LITTLE else no
+        if why is no:
+            raise
+        raise why from no
+
+
+async def _why(no: Refused, look: Callable[[Refused], Awaitable[Refused]]) -> Refused:
+    try:
+        return await look(no)
+    except EmrError:
+        return no

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.model import Appointment, Slot, Span
 from gateway.execute.together import together
+from gateway.vendor.local_time import local_days
 
 T = TypeVar("T", Appointment, Slot)
 
@@ -39,10 +40,9 @@ async def by_days(
 
 def days_of(span: Span, zone: ZoneInfo, *, most: int, earliest: date | None = None) -> Iterator[tuple[date, date]]:
     """The local days that `span` touches, in pieces of `most` at most: the first and the last day of each."""
-    day = span.start.astimezone(zone).date()
+    day, end = local_days(span, zone)
     if earliest is not None:
         day = max(day, earliest)
-    end = (span.end.astimezone(zone) - timedelta.resolution).date()
     while day <= end:
         last = min(day + (most - 1) * _DAY, end)
         yield day, last

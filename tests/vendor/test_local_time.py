@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import clock
-from gateway.plugin import Refused, day_bounds, from_wall, to_wall, today
+from gateway.plugin import Refused, Span, day_bounds, from_wall, local_days, to_wall, today
 
 NAMES = sorted(available_timezones() - {"localtime"})
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -132,3 +132,16 @@ def test_a_day_is_as_long_as_its_clock_makes_it(day, hours):
     zone = ZoneInfo("Europe/Stockholm")
     start, after = day_bounds(datetime(*day, 15, tzinfo=zone), zone)
     assert after.timestamp() - start.timestamp() == hours * 3600
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        (datetime(2026, 5, 31, 22), datetime(2026, 6, 1, 22), (1, 1)),  # midnight to midnight
+        (datetime(2026, 5, 31, 21, 59), datetime(2026, 6, 1, 22, 1), (31, 2)),
+        (datetime(2026, 6, 1, 9), datetime(2026, 6, 1, 10), (1, 1)),
+    ],
+)
+def test_a_span_touches_the_days_of_the_zones_calendar_and_not_the_one_at_whose_beginning_it_ends(start, end, days):
+    first, last = local_days(Span(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)), ZoneInfo("Europe/Stockholm"))
+    assert (first.day, last.day) == days

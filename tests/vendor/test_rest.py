@@ -124,6 +124,13 @@ async def test_entries_have_a_name_of_all_its_parts_and_those_that_are_gone_are_
     assert await emr.look_up(Kind.RESOURCE, "3") is None
 
 
+async def test_a_directory_that_has_no_place_can_not_be_had(emr):
+    for asking in (emr.directory(Kind.PATIENT), emr.look_up(Kind.PATIENT, "5")):
+        with pytest.raises(Refused) as no:
+            await asking
+        assert no.value.reason == "unsupported"
+
+
 async def test_an_entry_that_can_not_be_asked_for_is_looked_for_in_the_list(vendor, emr):
     vendor.get(f"{URL}/kinds", params={"all": "yes"}).respond(json=[{"id": 4, "name": "Visit"}])
     assert await emr.look_up(Kind.SERVICE, "4") == Entry("4", "Visit")
