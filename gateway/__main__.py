@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import os
 import platform
-import secrets
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,6 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 
-from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from gateway import __version__, app, logs, serving, tracing
@@ -24,11 +22,11 @@ from gateway.attention.attending import CantBe
 from gateway.audit import terminal as audit_terminal
 from gateway.audit.chain import Broken
 from gateway.backup import CantBackUp, back_up
-from gateway.clients.auth import client_hash
 from gateway.configuration.reloading import Read
 from gateway.configuration.settings import Settings, examine, load_without_clients
 from gateway.configuration.toml_files import ConfigError
 from gateway.credentials import CantOpen
+from gateway.held import keys_of, ledger_path
 from gateway.keys import BadKey, WrongKey
 from gateway.ledger import LedgerDown
 from gateway.ledger.schema import NewerSchema
@@ -37,12 +35,10 @@ from gateway.port import PLUGIN_API
 from gateway.registry import PluginError, Registry
 from gateway.routes import metrics_app
 from gateway.state_dir import StateDirBusy, StateDirUnusable
-from gateway.terminal import demo, embedded
+from gateway.terminal import demo, embedded, operating
 from gateway.terminal.arguments import Act, parser
 from gateway.terminal.described import described
-from gateway.terminal.secret_line import secret_line
 from gateway.terminal.support_table import TABLES
-from gateway.terminal.typed import chosen
 
 _SAID = (
     ConfigError,
@@ -170,7 +166,7 @@ def _check(asked: argparse.Namespace) -> int:
     settings = _settings(asked)
     accounts = sum(len(client.emrs) for client in settings.clients)
     print(f"The configuration is right: {len(settings.clients)} clients, {accounts} EMR accounts.")
-    for note in app.notes_on(settings):
+    for note in operating.notes_on(settings):
         print(note)
     if not asked.connect:
         return 0
@@ -198,7 +194,7 @@ async def _attended(asked: argparse.Namespace, settings: Settings) -> int:
         return await terminal.answered(asked, control.Control(settings.state_dir))
     except control.NobodyThere:
         pass
-    if not app.ledger_path(settings).exists():
+    if not ledger_path(settings).exists():
         raise CantBe(f"STATE_DIR {settings.state_dir} has no ledger.")
     try:
         return await _attended_alone(asked, settings)
@@ -237,7 +233,7 @@ def _backup(asked: argparse.Namespace) -> int:
 
 def _audit(asked: argparse.Namespace) -> int:
     settings = load_without_clients(os.environ, config=asked.config)
-    return audit_terminal.answered(asked, app.ledger_path(settings), app.keys_of(settings, create=False))
+    return audit_terminal.answered(asked, ledger_path(settings), keys_of(settings, create=False))
 
 
 # -- credentials ------------------------------------------------------------------------------------------------------
@@ -245,20 +241,19 @@ def _audit(asked: argparse.Namespace) -> int:
 
 def _credentials(asked: argparse.Namespace) -> int:
     if asked.act == "rotate-key":
-        count = app.rotate_key(load_without_clients(os.environ, config=asked.config), asked.to)
+        count = operating.rotate_key(load_without_clients(os.environ, config=asked.config), asked.to)
         print(f"The new key is in use from the next start on; {count} credentials are sealed with it.")
         print(f'Say key = "{asked.to}" in gateway.toml now.' if asked.to else "Back it up, with former-keys.json.")
         return 0
     # What else is wrong with the configuration is for `check` to say.
     settings, _ = examine(os.environ, config=asked.config)
-    with app.credentials_of(settings) as desk:
-        desk.done(asked)
+    operating.credentials(settings, asked)
     return 0
 
 
 def _connect(asked: argparse.Namespace) -> int:
     settings, _ = examine(os.environ, config=asked.config)
-    asyncio.run(app.connect(settings, asked.emr, asked.client, asked.port))
+    asyncio.run(operating.connect(settings, asked.emr, asked.client, asked.port))
     return 0
 
 
@@ -278,14 +273,7 @@ def _emrs(asked: argparse.Namespace) -> int:
 
 
 def _secret(asked: argparse.Namespace) -> int:
-    if asked.argon2:
-        print(secret_line(asked, f"argon2:{PasswordHasher().hash(chosen())}"))
-        return 0
-    settings = load_without_clients(os.environ, config=asked.config)
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    secret = secrets.token_urlsafe(32)
-    print(f"# for the client, and shown only now: {secret}")
-    print(secret_line(asked, f"hmac:{client_hash(app.keys_of(settings), asked.client_id, secret)}"))
+    operating.secret(load_without_clients(os.environ, config=asked.config), asked)
     return 0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -52,6 +52,8 @@ class Configured:
     """The digest of what lies there."""
     refused: tuple[str, ...] = ()
     """Why that does not run, a sentence each."""
+    changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What it has changed when it began to run, by name; for the audit."""
 
     @property
     def differs(self) -> bool:

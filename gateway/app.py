@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import zoneinfo
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 
 import httpx
 from prometheus_client import CollectorRegistry, GCCollector, Info, ProcessCollector, disable_created_metrics
@@ -22,19 +20,18 @@ from gateway.api import Principal
 from gateway.attention.attending import Attending
 from gateway.clients.admission import Admission
 from gateway.clients.auth import Clients
+from gateway.clients.refusals import Refusals
 from gateway.configuration.accounts import OpenAccount, Route, open_accounts, plugins_of
 from gateway.configuration.probing import Probing, probe, reason
 from gateway.configuration.reloading import Read, Reloading
 from gateway.configuration.settings import Settings
 from gateway.configuration.switching import Readiness, RunningAccounts, Switch
 from gateway.configuration.toml_files import ConfigError
-from gateway.configuration.validating import provisional
-from gateway.credentials.store import Store
-from gateway.credentials.terminal import Terminal, notes, say
-from gateway.credentials.unlocking import Locked, Unlocking, locked_of
+from gateway.credentials.unlocking import Unlocking
+from gateway.domain.errors import RateLimited, Unauthorized
 from gateway.ending import Ending
-from gateway.key_ring import complete, key_at, succeed
-from gateway.keys import BadKey, Keys, sync_directory
+from gateway.held import keys_of, ledger_path, store_of
+from gateway.keys import BadKey, Keys
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.locks import Locks
 from gateway.metrics import Metrics
@@ -43,9 +40,8 @@ from gateway.registry import Registry
 from gateway.restoring import Accounts
 from gateway.retention import Retention
 from gateway.service import Authenticate, Service
-from gateway.serving import bound
 from gateway.state_dir import claim
-from gateway.terminal.connecting import Connecting
+from gateway.terminal.operating import all_locked
 from gateway.vendor.consent import TIMEOUT_S
 from gateway.vendor.network import Network
 
@@ -58,15 +54,6 @@ def pin_time_zones() -> None:
 def accounts_of(settings: Settings, route: Route) -> Accounts:
     """Every account of every client, by the plugins that they name. Raises ConfigError."""
     return open_accounts(settings, Registry.load(plugins_of(settings)), route)
-
-
-def keys_of(settings: Settings, *, create: bool = True) -> Keys:
-    """The master key; without one of one's own, the state directory's, made there where there is none (`create`).
-
-    Raises BadKey.
-    """
-    keys = Keys.load(settings.key) if settings.key else Keys.from_file(settings.state_dir / "gateway.key", create)
-    return complete(keys, settings.state_dir)
 
 
 def mistakes_in(settings: Settings) -> list[str]:
@@ -190,13 +177,15 @@ async def opened(
         await stack.enter_async_context(network.open())
         probing = await stack.enter_async_context(Probing())
         await probing.begin(accounts.values())
-        store = _store_of(settings, keys)
+        store = store_of(settings, keys)
         stack.callback(store.close)
         unlocking = Unlocking(store, keys, accounts, Readiness(network, probing))
         stack.push_async_callback(unlocking.drain, TIMEOUT_S)
-        unlocking.become(_locked_of(settings))
+        unlocking.become(all_locked(settings))
         await unlocking.take_up(await ledger.unsettled())
         clients = [Clients(_secrets_of(settings), keys)]
+        refusals = Refusals(ledger)
+        await stack.enter_async_context(refusals.telling())
 
         def none_gets_in() -> None:
             clients[-1].close()
@@ -204,7 +193,7 @@ async def opened(
         stack.callback(none_gets_in)
         service = Service(
             accounts=accounts,
-            authenticate=_entering(clients[-1], unlocking),
+            authenticate=_entering(clients[-1], unlocking, refusals),
             keys=keys,
             ledger=ledger,
             locks=Locks(watched.waited),
@@ -227,89 +216,29 @@ async def opened(
             def let_in(changed: Settings) -> None:
                 # Those before end by themselves, when the last secret that they are asked about is checked.
                 clients[:] = [clients[-1].followed_by(_secrets_of(changed))]
-                unlocking.become(_locked_of(changed))
-                service.let_in(_entering(clients[-1], unlocking), changed.allowance, changed.allowances)
+                unlocking.become(all_locked(changed))
+                service.let_in(_entering(clients[-1], unlocking, refusals), changed.allowance, changed.allowances)
 
             switch = Switch(accounts, network, probing, let_in)
             service.reloading = Reloading(settings, keys, read, switch, service.reloaded)
         yield service
 
 
-def _entering(clients: Clients, unlocking: Unlocking) -> Authenticate:
-    """Who proves itself by its secret opens with it what only that opens."""
+def _entering(clients: Clients, unlocking: Unlocking, refusals: Refusals) -> Authenticate:
+    """Who proves itself by its secret opens with it what only that opens; who does not is counted for the audit."""
 
     async def authenticate(client_id: str | None, client_secret: str | None, source: str) -> Principal:
-        principal = await clients.authenticate(client_id, client_secret, source)
+        try:
+            principal = await clients.authenticate(client_id, client_secret, source)
+        except (Unauthorized, RateLimited) as refused:
+            known = client_id if client_id in clients else None
+            refusals.noted(known, source, throttled=isinstance(refused, RateLimited))
+            raise
         await unlocking.called(principal.client_id, client_secret or "")
         return principal
 
     return authenticate
 
 
-def _locked_of(settings: Settings) -> list[Locked]:
-    return locked_of(settings, Registry.load(plugins_of(settings)))
-
-
-@contextmanager
-def credentials_of(settings: Settings) -> Iterator[Terminal]:
-    """The store of credentials, for a person. Raises BadKey."""
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = keys_of(settings)
-    with closing(_store_of(settings, keys)) as store:
-        yield Terminal(settings, keys, store, _locked_of(settings))
-
-
-async def connect(settings: Settings, emr: str, client_id: str | None, port: int) -> None:
-    """Have the owner of an EMR account let the gateway in. Raises CantOpen, BadKey, PortTaken."""
-    with credentials_of(settings) as terminal, closing(bound("127.0.0.1", port)) as listening:
-        one, secret = terminal.connectable(emr, client_id)
-        consent, network = terminal.consent(one, secret), Network(settings.state_dir)
-        told = provisional(one.settings, one.vendor.settings)
-        assert told is not None  # else it would be no account that is to be connected
-        transport = network.route(one.vendor, told, one.settings.way)
-        async with network.open():
-            connecting = Connecting(consent, transport.handle_async_request, say)
-            terminal.connected(one, secret, await connecting.refresh_token(listening))
-
-
-def notes_on(settings: Settings) -> list[str]:
-    """What there is to be said of stored credentials. Raises CantOpen."""
-    locked = _locked_of(settings)
-    if not locked:
-        return []
-    try:
-        keys = keys_of(settings, create=False)
-    except BadKey:
-        keys = Keys(os.urandom(32))  # there is none yet, or it is lost: no credential opens
-    with closing(_store_of(settings, keys)) as store:
-        return notes(store, locked)
-
-
-def rotate_key(settings: Settings, to: str | None) -> int:
-    """Put the key that `to` refers to, or a new one in the state directory, in the place of the present one. → how many
-    credentials were sealed anew.
-
-    Raises BadKey, CantOpen, StateDirBusy, StateDirUnusable.
-    """
-    with claim(settings.state_dir):
-        present, own = keys_of(settings, create=False), settings.state_dir / "gateway.key"
-        if to is None and settings.key:
-            raise BadKey("The configuration refers to its key: say with --to where the new one is, or is to be made.")
-        ready = succeed(present, key_at(to, own.with_name("gateway.key.new")), settings.state_dir)
-        if to is None:
-            own.with_name("gateway.key.new").replace(own)
-            sync_directory(settings.state_dir)
-        with closing(_store_of(settings, ready)) as store:
-            return store.seal_anew()
-
-
-def _store_of(settings: Settings, keys: Keys) -> Store:
-    return Store(settings.state_dir / "credentials.sqlite", keys)
-
-
 def _secrets_of(settings: Settings) -> Mapping[str, Sequence[str]]:
     return {client.id: client.secrets for client in settings.clients}
-
-
-def ledger_path(settings: Settings) -> Path:
-    return settings.state_dir / "ledger.sqlite"

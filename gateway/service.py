@@ -133,12 +133,14 @@ class Service:
         """The configuration was read again."""
         self._metrics.reloaded(result)
         if result != "unchanged":
-            facts = {"running": told.digest, "on_disk": told.on_disk}
+            changed = told.changed if result == "switched" else {}
+            facts = {"running": told.digest, "on_disk": told.on_disk, **changed}
             await self._note(Event(kind=f"configuration.{result}", facts=facts))
 
     def _identity(self) -> Mapping[str, Fact]:
         told = self.configuration()
-        return {"version": __version__, "running": None if told is None else told.digest}
+        running = {} if told is None else told.changed
+        return {"version": __version__, "running": None if told is None else told.digest, **running}
 
     def status(self, version: str) -> Status:
         """For the gateway's operator: it names clients and accounts."""

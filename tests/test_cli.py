@@ -310,7 +310,8 @@ async def _is_in(clients: Clients, secret: str) -> bool:
     return True
 
 
-def test_a_secret_that_a_person_chose_is_hashed_by_argon2(capsys):
+def test_a_secret_that_a_person_chose_is_hashed_by_argon2(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     command = [sys.executable, "-m", "gateway", "secret", "app", "--argon2"]
     done = subprocess.run(command, input="ett långt lösenord\n", capture_output=True, text=True, timeout=PATIENCE_S)
     kept = done.stdout.strip()

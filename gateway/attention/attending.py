@@ -12,6 +12,7 @@ from gateway import clock
 from gateway.answering import Answering
 from gateway.attention.by_hand import ByHand, closing
 from gateway.attention.view import Listed, Shown, listed, shown
+from gateway.audit import Event
 from gateway.domain.errors import GatewayError
 from gateway.ending import Ending
 from gateway.ledger import CommandRow, Erased, Ledger, Remark, State, Subject
@@ -41,9 +42,11 @@ class Acts(Protocol):
         """Newest first; with `settled`, also those that are at an end."""
         ...
 
-    async def shown(self, id: str) -> Shown: ...
+    async def shown(self, id: str, who: str) -> Shown:
+        """It shows of patients what the command has of them: that somebody looked is recorded."""
+        ...
 
-    async def retry(self, id: str, wait_s: float) -> Listed:
+    async def retry(self, id: str, wait_s: float, who: str) -> Listed:
         """Try its repair again now, with new patience if it had ended. → how it stands after that, or after `wait_s`.
 
         Where no gateway runs, it is tried to the end.
@@ -72,11 +75,14 @@ class Attending:
         rows = await self._ledger.commands(client, emr=emr, unsettled=not settled, limit=MOST_LISTED)
         return [listed(row) for row in rows]
 
-    async def shown(self, id: str) -> Shown:
-        return shown(await self._row(id))
-
-    async def retry(self, id: str, wait_s: float) -> Listed:
+    async def shown(self, id: str, who: str) -> Shown:
         row = await self._row(id)
+        await self._record("command.show", who, row)
+        return shown(row)
+
+    async def retry(self, id: str, wait_s: float, who: str) -> Listed:
+        row = await self._row(id)
+        await self._record("command.retry", who, row)
         if row.state.settled:
             raise CantBe(f"It is {row.state} already.")
         if not row.steps and not self._serving and self._repair is not None:
@@ -119,6 +125,8 @@ class Attending:
         told = self._answering.error(GatewayError(ERASED), LEYR)
         erased = await self._ledger.erase(subject, told, who, clock.now())
         if erased.unsettled:
+            facts = {"what": subject.kind, "unsettled": erased.unsettled}
+            await self._ledger.note(Event(kind="erase.refused", by=who, facts=facts), clock.now())
             ids = ", ".join(erased.unsettled)
             raise CantBe(f"Nothing was erased: of these commands the end is not known yet, settle them first: {ids}")
         log.info("erased by %s: %s commands, %s former ids", who, erased.commands, erased.renamed)
@@ -140,6 +148,11 @@ class Attending:
             yield mending
         finally:
             mending.turn.release()
+
+    async def _record(self, kind: str, who: str, row: CommandRow) -> None:
+        """How a command ends is recorded of itself; this is who has looked at it, or wanted it to go on."""
+        facts = {"command": row.id, "client": row.client, "emr": row.emr, "stands": row.state.value}
+        await self._ledger.note(Event(kind=kind, by=who, facts=facts), clock.now())
 
     async def _row(self, id: str) -> CommandRow:
         row = await self._ledger.command(id, None)

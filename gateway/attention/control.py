@@ -51,8 +51,13 @@ class Filter(_Asked):
     emr: str | None = None
 
 
+class Show(_Asked):
+    who: str = Field(min_length=1, max_length=200)
+
+
 class Retry(_Asked):
     wait_s: float = Field(ge=0, le=60)
+    who: str = Field(min_length=1, max_length=200)
 
 
 class Settle(_Asked):
@@ -96,12 +101,13 @@ async def _list(acts: Acts, request: Request) -> Response:
 
 
 async def _show(acts: Acts, request: Request) -> Response:
-    return _told(await acts.shown(request.path_params["id"]))
+    asked = Show.model_validate_json(await request.body())
+    return _told(await acts.shown(request.path_params["id"], asked.who))
 
 
 async def _retry(acts: Acts, request: Request) -> Response:
     asked = Retry.model_validate_json(await request.body())
-    return _told(await acts.retry(request.path_params["id"], asked.wait_s))
+    return _told(await acts.retry(request.path_params["id"], asked.wait_s, asked.who))
 
 
 async def _settle(acts: Acts, request: Request) -> Response:
@@ -183,11 +189,12 @@ class Control:
     async def listed(self, *, settled: bool, client: str | None, emr: str | None) -> Sequence[Listed]:
         return _LISTED.validate_json(await self._ask("/commands", Filter(settled=settled, client=client, emr=emr)))
 
-    async def shown(self, id: str) -> Shown:
-        return Shown.model_validate_json(await self._ask(f"/commands/{id}"))
+    async def shown(self, id: str, who: str) -> Shown:
+        return Shown.model_validate_json(await self._ask(f"/commands/{id}", Show(who=who)))
 
-    async def retry(self, id: str, wait_s: float) -> Listed:
-        return Listed.model_validate_json(await self._ask(f"/commands/{id}/retry", Retry(wait_s=wait_s)))
+    async def retry(self, id: str, wait_s: float, who: str) -> Listed:
+        asked = Retry(wait_s=wait_s, who=who)
+        return Listed.model_validate_json(await self._ask(f"/commands/{id}/retry", asked))
 
     async def settle(self, id: str, by_hand: By, note: str, who: str) -> Listed:
         asked = Settle(by_hand=by_hand, note=note, who=who)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import pwd
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from gateway.attention.attending import MOST_LISTED, Acts, CantBe
 from gateway.attention.view import AppointmentSeen, Image, Listed, Shown, StepSeen
+from gateway.audit.acting import who
 from gateway.ledger import State, Subject
 
 RETRY_WAITS_S = 30.0
@@ -78,15 +77,15 @@ async def answered(asked: argparse.Namespace, acts: Acts, wait_s: float = RETRY_
             found = await acts.listed(settled=asked.all, client=asked.client, emr=asked.emr)
             _print(asked, found, _table(found))
         case "show":
-            seen = await acts.shown(asked.id)
+            seen = await acts.shown(asked.id, who())
             _print(asked, seen, _whole(seen))
         case "retry":
-            return _after_retry(asked, await acts.retry(asked.id, wait_s))
+            return _after_retry(asked, await acts.retry(asked.id, wait_s, who()))
         case "erase":
-            erased = await acts.erase(_subject(asked), _who())
+            erased = await acts.erase(_subject(asked), who())
             sys.stdout.write(f"Erased; commands: {erased.commands}, former ids: {erased.renamed}\n")
         case _:
-            ended = await acts.settle(asked.id, asked.by_hand, asked.note, _who())
+            ended = await acts.settle(asked.id, asked.by_hand, asked.note, who())
             _print(asked, ended, [f"{ended.id}: {ended.state}"])
     return 0
 
@@ -98,14 +97,6 @@ def _after_retry(asked: argparse.Namespace, found: Listed) -> int:
     if found.state is State.NEEDS_ATTENTION:
         raise CantBe("It could not be brought to an end. `show` tells what is left.")
     return 0
-
-
-def _who() -> str:
-    """The operating system's name for who runs this."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 # -- printing ---------------------------------------------------------------------------------------------------------

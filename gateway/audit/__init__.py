@@ -2,12 +2,14 @@
 
 __init__   what is recorded, and the one interface by which others record
 touched    what a command is about, as it is recorded
+acting     what a person does at a terminal: recorded before it is done, and how it ended
 chain      each entry vouches for all before it; whoever has the key finds where that ends
 reading    the record of a state directory, or of a copy of one, without a gateway
 fhir       an entry as a FHIR AuditEvent
 terminal   `python -m gateway audit`
 
-Entries are written by the ledger (`gateway.ledger.trail`), in the transaction of what they tell.
+Entries are written by the ledger (`gateway.ledger.trail`), in the transaction of what they tell; those of what is done
+at a terminal by that process itself, beside a gateway that works (`gateway.ledger.beside`).
 """
 
 from __future__ import annotations

@@ -19,12 +19,25 @@ _DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 _OURS = "urn:emr-gateway:audit"
 _RECORD = {"system": _DICOM, "code": "110110", "display": "Patient Record"}
 _ACTIVITY = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
-_ACTIONS = {"book": "C", "update": "U", "bulk_update": "U", "reschedule": "U", "cancel": "U", "bulk_cancel": "U"}
+_ALERT = {"system": _DICOM, "code": "110113", "display": "Security Alert"}
+_LOGIN = {"system": _DICOM, "code": "110114", "display": "User Authentication"}
+_TYPES = {"command": _RECORD, "credentials": _ALERT, "secret": _ALERT, "key": _ALERT, "authentication": _LOGIN}
+"""By the first word of an entry's kind; all others are activities of the application."""
+_ACTIONS = {
+    **dict.fromkeys(("book", "secret.make"), "C"),
+    **dict.fromkeys(("update", "bulk_update", "reschedule", "cancel", "bulk_cancel"), "U"),
+    **dict.fromkeys(("credentials.put", "credentials.reseal", "credentials.connect", "key.rotate"), "U"),
+    **dict.fromkeys(("credentials.erase", "erased"), "D"),
+    "command.show": "R",
+}
 """A cancelled appointment stays in its EMR: it was updated."""
 _OUTCOMES = {"done": "0", "refused": "4", "undone": "4", "repairing": "8", "needs_attention": "8"}
+_ENDS = {"failed": "4", "refused": "4"}
+"""Of an act by its state, and of what is refused by the last word of its kind; all others succeeded."""
 _PERSON, _THING = "1", "2"
 _PATIENT, _RESOURCE, _JOB, _LOG = "1", "4", "20", "13"
-_TOLD_ELSEWHERE = {"at", "kind", "by", "command", "client", "operation", "state", "codes", "touched", "steps"}
+_TOLD_ELSEWHERE = {"at", "kind", "by", "command"}
+_OF_A_COMMAND = {"client", "operation", "state", "codes", "touched", "steps"}
 
 
 def audit_event(entry: Entry) -> Json:
@@ -34,11 +47,11 @@ def audit_event(entry: Entry) -> Json:
     event = {
         "resourceType": "AuditEvent",
         "id": str(entry.number),
-        "type": _RECORD if command else _ACTIVITY,
+        "type": _TYPES.get(told["kind"].partition(".")[0], _ACTIVITY),
         "subtype": [{"system": f"{_OURS}/kind", "code": told["operation"] if command else told["kind"]}],
-        "action": _ACTIONS.get(told.get("operation", ""), "E"),
+        "action": _ACTIONS.get(told.get("operation", told["kind"]), "E"),
         "recorded": told["at"],
-        "outcome": _OUTCOMES[told["state"]] if command else "0",
+        "outcome": _OUTCOMES[told["state"]] if command else _end(told),
         "agent": list(_agents(told)),
         "source": {
             "observer": {"display": "EMR appointment gateway"},
@@ -49,9 +62,14 @@ def audit_event(entry: Entry) -> Json:
     return event | ({"outcomeDesc": " ".join([told["state"], *told["codes"]])} if command else {})
 
 
+def _end(told: Mapping[str, Any]) -> str:
+    refused = told["kind"].rpartition(".")[2]
+    return _ENDS.get(refused) or _ENDS.get(told.get("state", ""), "0")
+
+
 def _agents(told: Mapping[str, Any]) -> Iterator[Json]:
-    """Who asked, and who did it where that is somebody else."""
-    client, by = told.get("client"), told["by"]
+    """Who asked, and who did it where that is somebody else. What is done about a client, it has not asked for."""
+    client, by = told.get("client") if told["kind"] == "command" else None, told["by"]
     if client is not None:
         yield {"who": {"identifier": {"system": f"{_OURS}/client", "value": client}}, "requestor": True}
     if client is None or by not in (GATEWAY, client):
@@ -60,7 +78,8 @@ def _agents(told: Mapping[str, Any]) -> Iterator[Json]:
 
 def _entities(entry: Entry) -> Iterator[Json]:
     told = entry.told
-    further = {name: value for name, value in told.items() if name not in _TOLD_ELSEWHERE}
+    elsewhere = _TOLD_ELSEWHERE | (_OF_A_COMMAND if told["kind"] == "command" else set())
+    further = {name: value for name, value in told.items() if name not in elsewhere}
     yield _entity("entry", str(entry.number), _THING, _LOG, {"mac": entry.mac.hex(), **further})
     if "command" in told:
         yield _entity("command", told["command"], _THING, _JOB, {})

@@ -79,6 +79,10 @@ class Clients:
                 return Principal(client_id)
         raise Unauthorized("The client id or the client secret is missing or wrong.")
 
+    def __contains__(self, client_id: object) -> bool:
+        """Is there such a client? It is told to nobody who has not proved to be one."""
+        return client_id in self._clients
+
     def followed_by(self, secrets: Mapping[str, Iterable[str]]) -> Clients:
         """Others in their place. Who asked before is still answered; who has guessed too often is still known."""
         others = Clients(secrets, self._keys, guesses=self._guesses, now=self._now)

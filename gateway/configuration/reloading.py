@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from gateway import clock
 from gateway.api import Configured
+from gateway.configuration.difference import difference
 from gateway.configuration.settings import Settings
 from gateway.configuration.toml_files import ConfigError
 from gateway.frames import frames
@@ -53,7 +54,8 @@ class Reloading:
     def __init__(self, settings: Settings, keys: Keys, read: Read, switch: Switch, heard: Heard = _nobody) -> None:
         self._running, self._keys, self._read, self._switch, self._heard = settings, keys, read, switch, heard
         digest = _digest(keys, settings)
-        self.told = Configured(digest=digest, since=clock.now(), on_disk=digest)
+        changed = difference(None, settings)
+        self.told = Configured(digest=digest, since=clock.now(), on_disk=digest, changed=changed)
         self._files: tuple[Path, ...] = tuple(settings.files)
         self._seen: Hashable = None
         self._read_at: Hashable = None
@@ -106,8 +108,8 @@ class Reloading:
         except ConfigError as refused:
             self._refuse(digest, refused.args)
             return "refused"
-        self._running = settings
-        self.told = Configured(digest=digest, since=clock.now(), on_disk=digest)
+        changed, self._running = difference(self._running, settings), settings
+        self.told = Configured(digest=digest, since=clock.now(), on_disk=digest, changed=changed)
         log.info("the configuration %s runs from now on", digest)
         return "switched"
 

@@ -53,20 +53,37 @@ class Terminal:
     """What a person asks for, who can read the configuration."""
 
     def __init__(self, settings: Settings, keys: Keys, store: Store, locked: Sequence[Locked]) -> None:
-        self._settings, self._keys, self._store = settings, keys, store
+        self._settings, self.keys, self._store = settings, keys, store
         self._locked = {one.at: one for one in locked}
 
     def done(self, asked: argparse.Namespace) -> None:
         """What was typed. Raises CantOpen, ConfigError, PluginError."""
         match asked.act:
-            case "list":
-                self.listed()
             case "put":
                 self.put(Account(asked.client, asked.emr), asked.name, anew=asked.anew)
             case "erase":
                 self.erase(Account(asked.client, asked.emr), asked.name)
             case _:
                 self.reseal(asked.client, only=asked.only)
+
+    def about(self, asked: argparse.Namespace) -> dict[str, str | bool]:
+        """What was typed, as far as it names what there is: it could be a secret in the wrong place."""
+        at = Account(asked.client, getattr(asked, "emr", None) or "")
+        told = {"client": asked.client, "emr": at.emr, "name": getattr(asked, "name", None)}
+        known = self._names(at)
+        switches = {switch: True for switch in ("anew", "only") if getattr(asked, switch, False)}
+        return {**{what: text for what, text in told.items() if text in known[what]}, **switches}
+
+    def _names(self, at: Account) -> dict[str, set[str]]:
+        """What there is, in the files or in the store: clients, the client's accounts, the account's credentials."""
+        stored = self._store.listed()
+        accounts = {*self._locked, *(found.account for found in stored)}
+        one = self._locked.get(at)
+        return {
+            "client": {*(client.id for client in self._settings.clients), *(account.client for account in accounts)},
+            "emr": {account.emr for account in accounts if account.client == at.client},
+            "name": {*(one.names if one else ()), *(found.name for found in stored if found.account == at)},
+        }
 
     def listed(self) -> None:
         for found in self._store.listed():
@@ -96,7 +113,7 @@ class Terminal:
         client = self._client(client_id)
         old, new = map(as_sent, asked_for("A secret that opens them", "The secret that shall open them"))
         self._prove(client, new)
-        chosen = is_chosen(self._keys, client_id, new, client.secrets)
+        chosen = is_chosen(self.keys, client_id, new, client.secrets)
         opened = self._opened(client_id, old)
         for at, data_key in opened.items():
             if only:
@@ -131,14 +148,14 @@ class Terminal:
 
     def _prove(self, client: ClientSettings, secret: str) -> None:
         """What is sealed for something that is no secret of the client's would never be opened."""
-        if not lets_in(self._keys, client.id, secret, client.secrets, clock.now()):
+        if not lets_in(self.keys, client.id, secret, client.secrets, clock.now()):
             raise CantOpen("This is no secret of that client's.")
 
     def _data_key_or_new(self, one: Locked, secret: str, *, anew: bool = False) -> bytes:
         data_key = None if anew else self._data_key(one.at, secret)
         if data_key is None:
             data_key = sealing.new_data_key()
-            self._store.begin(one.at, data_key, secret, chosen=is_chosen(self._keys, one.at.client, secret, one.kept))
+            self._store.begin(one.at, data_key, secret, chosen=is_chosen(self.keys, one.at.client, secret, one.kept))
         return data_key
 
     def _data_key(self, at: Account, secret: str) -> bytes | None:
@@ -159,8 +176,8 @@ class Terminal:
             grant = Refresher(self._store, one.at, b"")
             unlocked(one.at.client, one.settings, credentials, b"", registry, nowhere, {}, grant=grant)
 
-    def connectable(self, emr: str, client_id: str | None) -> tuple[Locked, str]:
-        """The account that is to be connected, and its client's secret."""
+    def connectable(self, emr: str, client_id: str | None) -> Locked:
+        """The account that is to be connected."""
         found = [one for one in self._locked.values() if one.at.emr == emr and client_id in (None, one.at.client)]
         found = [one for one in found if one.consent is not None]
         if len(found) != 1:
@@ -170,10 +187,14 @@ class Terminal:
                 if found
                 else f"The clients file has no EMR {emr} that is to be connected."
             )
-        (told,) = asked_for(f"Secret of client {found[0].at.client}")
+        return found[0]
+
+    def secret_of(self, client_id: str) -> str:
+        """As its client sends it, asked for."""
+        (told,) = asked_for(f"Secret of client {client_id}")
         secret = as_sent(told)
-        self._prove(self._client(found[0].at.client), secret)
-        return found[0], secret
+        self._prove(self._client(client_id), secret)
+        return secret
 
     def consent(self, one: Locked, secret: str) -> Consent:
         """As its owner is asked for it, by what is stored already."""

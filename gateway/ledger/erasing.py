@@ -88,7 +88,8 @@ class Erasing:
         renamed = [(hash, hash) for hash in traces.renamed]
         gone = db.executemany("DELETE FROM lineage WHERE old = ? OR new = ?", renamed).rowcount if renamed else 0
         erased = Erased(commands=len(found), renamed=gone)
-        subjects = list(traces.named) or [subject.id]
+        # A patient whom no EMR here has seen has no hash, and is not named otherwise.
+        subjects = [subject.id] if subject.kind == "client" else traces.named
         facts = {"what": subject.kind, "subjects": subjects, "commands": erased.commands, "renamed": erased.renamed}
         self._trail.note(db, Event(kind="erased", by=who, facts=facts), now)
         return erased

@@ -96,13 +96,22 @@ class NewerSchema(Exception):
     """The ledger was written by a newer gateway than this one."""
 
 
-def migrate(db: sqlite3.Connection) -> int:
-    """Bring the tables up to date, inside the caller's transaction. → the version that was found (0: a new file)."""
+def version(db: sqlite3.Connection) -> int:
+    """Of the tables that are there (0: none). Raises NewerSchema."""
     found: int = db.execute("PRAGMA user_version").fetchone()[0]
     if found > len(MIGRATIONS):
         raise NewerSchema(
             f"The ledger has schema {found}; this gateway knows up to {len(MIGRATIONS)}. Start a newer gateway."
         )
+    return found
+
+
+def migrate(db: sqlite3.Connection) -> int:
+    """Bring the tables up to date, inside the caller's transaction. → the version that was found (0: a new file).
+
+    Raises NewerSchema.
+    """
+    found = version(db)
     for statements in MIGRATIONS[found:]:
         for statement in statements:
             db.execute(statement)

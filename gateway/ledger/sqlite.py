@@ -19,8 +19,7 @@ from gateway.ledger.files import checkpoint, connected, create, stamps
 from gateway.ledger.lane import Lane, Work
 from gateway.ledger.lineage import Lineage
 from gateway.ledger.rows import SELECT, Rows, moment
-from gateway.ledger.schema import begins_audit, migrate
-from gateway.ledger.trail import Trail, end_of
+from gateway.ledger.trail import Trail, end_of, prepare
 
 _AT_ONCE = 500
 """How many rows are deleted at a time."""
@@ -62,7 +61,7 @@ class SqliteLedger:
         self._writes.start()
         self._reads.start()
         try:
-            await self._writes.run(self._prepare)
+            await self._writes.run(lambda db: prepare(db, self._keys))
             await self._reads.run(lambda _: None)  # a reader that is connected goes on reading while the disk is full
         except BaseException:
             await self.close()
@@ -271,14 +270,3 @@ class SqliteLedger:
 
     def _connect(self) -> sqlite3.Connection:
         return connected(self._path, self._patience_s)
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        """With another master key no hash would be found again, and every repeated request would look new."""
-        found = migrate(db)
-        if begins_audit(found):
-            self._trail.begin(db)
-        if found == 0:
-            proof = self._keys.seal("ledger", b"ledger", b"about")
-            db.execute("INSERT INTO about (name, value) VALUES ('key', ?)", (proof,))
-        (proof,) = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
-        self._keys.open("ledger", proof, b"about")

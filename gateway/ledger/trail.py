@@ -14,8 +14,32 @@ from gateway.audit import GATEWAY, Event, Mark, Touched, appointment_hash, patie
 from gateway.audit.chain import NOTHING, Broken, Chain, End, Link, Sealed, Walk
 from gateway.keys import Altered, Keys, WrongKey
 from gateway.ledger import Answer, Remark, State, StepRow
+from gateway.ledger.schema import begins_audit, migrate
 
 log = logging.getLogger("gateway.audit")
+
+_VERSION = 2
+"""Of what entries say. 1, which is not said: only of commands, and of what the gateway did by itself."""
+
+
+def prepare(db: sqlite3.Connection, keys: Keys) -> None:
+    """Make the tables, or bring them up to date. Raises NewerSchema, WrongKey."""
+    found = migrate(db)
+    if begins_audit(found):
+        Trail(keys).begin(db)
+    if found == 0:
+        proof = keys.seal("ledger", b"ledger", b"about")
+        db.execute("INSERT INTO about (name, value) VALUES ('key', ?)", (proof,))
+    prove_key(db, keys)
+
+
+def prove_key(db: sqlite3.Connection, keys: Keys) -> None:
+    """With another master key no hash would be found again, and every repeated request would look new.
+
+    Raises WrongKey.
+    """
+    (proof,) = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
+    keys.open("ledger", proof, b"about")
 
 
 class Trail:
@@ -85,7 +109,7 @@ class Trail:
 
     def _append(self, db: sqlite3.Connection, told: Mapping[str, Any], now: datetime) -> None:
         before = self._newest(db)
-        body = json.dumps({"at": now.astimezone(UTC).isoformat(), **told}).encode()
+        body = json.dumps({"version": _VERSION, "at": now.astimezone(UTC).isoformat(), **told}).encode()
         link = self._chain.after(before, self._keys.seal("audit", body, place(before.number + 1)))
         db.execute("INSERT INTO audit (number, entry, mac) VALUES (?, ?, ?)", (link.number, link.body, link.mac))
         self._put_end(db, "head", link.mark)

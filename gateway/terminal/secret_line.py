@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import os
+from collections.abc import Sequence
 from datetime import timedelta
 
 from gateway import clock
 from gateway.clients.kept import overlapping
-from gateway.configuration.settings import present_secrets
 
 
-def secret_line(asked: argparse.Namespace, new: str) -> str:
-    """The line for the clients file; where the client stands there already, with the secret that it has now."""
+def secret_line(new: str, present: Sequence[str], overlap_days: float) -> str:
+    """The line for the clients file; where the client stands there already, with the `present` secrets."""
     now = clock.now()
-    present = present_secrets(os.environ, asked.client_id, config=asked.config)
-    kept = [f'"{text}"' for text in overlapping(new, present, now, now + timedelta(days=asked.overlap_days))]
+    kept = [f'"{text}"' for text in overlapping(new, present, now, now + timedelta(days=overlap_days))]
     if len(kept) == 1:
         return f"secret = {kept[0]}"
     said = "# the present one stays good until the instant behind it; take it out afterwards"

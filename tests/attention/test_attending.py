@@ -15,7 +15,7 @@ from gateway.attention import attending
 from gateway.attention.attending import CantBe
 from gateway.domain.errors import Conflict, EmrRefused, OutcomeUnknown, PartiallyApplied, Problem
 from gateway.execute import codec
-from gateway.ledger import Answer, LedgerDown, Remark, State, StepRow, StepState
+from gateway.ledger import Answer, LedgerDown, Remark, State, StepRow, StepState, Subject
 from gateway.port import NotSent
 from gateway.wire import render_error
 from tests.stopped import LOCK, TOLD, House
@@ -81,7 +81,7 @@ async def test_a_list_tells_what_is_left_and_nothing_of_an_appointment(house):
 
 async def test_all_is_shown_that_is_needed_to_settle_it_by_hand(house):
     await waiting(house, remarks=(Remark(NOON, "gateway", "Why."),))
-    it = await house.attending.shown("c1")
+    it = await house.attending.shown("c1", "anna")
     assert (it.state, it.left, it.answer_status, it.answer_code, it.beyond) == (
         State.NEEDS_ATTENTION, 1, 502, "PARTIALLY_APPLIED", None,
     )  # fmt: skip
@@ -110,14 +110,14 @@ async def test_no_name_and_no_comment_is_shown(house):
     house.change(
         "c1", payload=row.payload.replace(b'"text"', b'"canary comment"').replace(b'"p1"', b'"canary-patient"')
     )
-    told = (await house.attending.shown("c1")).model_dump_json()
+    told = (await house.attending.shown("c1", "anna")).model_dump_json()
     assert "canary" not in told
 
 
 async def test_of_one_to_be_made_it_is_told_for_whom():
     house = House("reschedule, creating")
     await house.stored(state=State.NEEDS_ATTENTION, answer=partial("leyr", "ids/0"))
-    made = next(a for a in (await house.attending.shown("c1")).appointments if a.before is None)
+    made = next(a for a in (await house.attending.shown("c1", "anna")).appointments if a.before is None)
     assert (made.appointment_id, made.change, made.patient_id, made.healthcare_service_id) == (
         None,
         "created",
@@ -128,7 +128,7 @@ async def test_of_one_to_be_made_it_is_told_for_whom():
 
 async def test_what_a_client_was_told_in_fhir_is_understood_as_well(house):
     await waiting(house, answer=partial("fhir", "ids/0", "ids/2"))
-    it = await house.attending.shown("c1")
+    it = await house.attending.shown("c1", "anna")
     assert (it.left, it.answer_code) == (2, "PARTIALLY_APPLIED")
     assert [a.problem is not None for a in it.appointments] == [True, False, True]
 
@@ -136,14 +136,14 @@ async def test_what_a_client_was_told_in_fhir_is_understood_as_well(house):
 @pytest.mark.parametrize("answer", [None, TOLD, Answer(200, b"[]"), Answer(500, b"\xff"), Answer(502, b"")])
 async def test_any_answer_can_be_shown(house, answer):
     await waiting(house, answer=answer)
-    it = await house.attending.shown("c1")
+    it = await house.attending.shown("c1", "anna")
     assert it.answer_status == (None if answer is None else answer.status)
     assert it.left == 2
 
 
 async def test_what_can_not_be_read_is_said_to_be_so(house):
     await house.stored(state=State.NEEDS_ATTENTION, unreadable=True, payload=b"")
-    it = await house.attending.shown("c1")
+    it = await house.attending.shown("c1", "anna")
     assert "can't be opened" in it.beyond
     assert (it.left, it.appointments) == (None, [])
     assert [step.appointment_id for step in it.steps] == [None] * 3
@@ -151,8 +151,8 @@ async def test_what_can_not_be_read_is_said_to_be_so(house):
 
 async def test_an_unknown_command_is_refused_with_a_sentence(house):
     for asked in (
-        house.attending.shown("nix"),
-        house.attending.retry("nix", 1),
+        house.attending.shown("nix", "anna"),
+        house.attending.retry("nix", 1, "anna"),
         house.attending.settle("nix", "done", "note", "me"),
     ):
         with pytest.raises(CantBe, match="no such command"):
@@ -291,14 +291,14 @@ async def test_while_the_store_is_down_nothing_is_settled_and_repair_goes_on(hou
 async def test_a_retry_gives_new_patience_and_new_locks(house):
     await house.stored(state=State.NEEDS_ATTENTION, answer=partial())
     house.emr.down = True
-    found = await house.attending.retry("c1", 5)
+    found = await house.attending.retry("c1", 5, "anna")
     row = await house.row()
     assert (found.state, row.state) == (State.REPAIRING, State.REPAIRING)
     assert clock.now() - row.repairing_since < timedelta(minutes=1)
     assert house.repair.at("c1")._it.left_s == mending.PATIENCE_S
     assert not house.locks.grab(LOCK)
     house.emr.down = False
-    assert (await house.attending.retry("c1", 5)).state is State.REFUSED
+    assert (await house.attending.retry("c1", 5, "anna")).state is State.REFUSED
     assert await house.ended() is State.REFUSED
 
 
@@ -309,14 +309,14 @@ async def test_a_retry_of_what_is_repaired_does_not_wait_for_its_pause(house, mo
     await house.repair.recover()
     await asyncio.sleep(0.02)
     house.emr.down = False
-    assert (await house.attending.retry("c1", 5)).state is State.REFUSED
+    assert (await house.attending.retry("c1", 5, "anna")).state is State.REFUSED
     assert await house.ended() is State.REFUSED
 
 
 async def test_two_retries_at_once_are_one_repair(house):
     await house.stored(state=State.NEEDS_ATTENTION, answer=partial())
     house.emr.down = True
-    both = await asyncio.gather(house.attending.retry("c1", 5), house.attending.retry("c1", 5))
+    both = await asyncio.gather(house.attending.retry("c1", 5, "anna"), house.attending.retry("c1", 5, "anna"))
     assert [found.state for found in both] == [State.REPAIRING] * 2
     house.emr.down = False
     assert await house.ended() is State.REFUSED
@@ -325,7 +325,7 @@ async def test_two_retries_at_once_are_one_repair(house):
 async def test_a_retry_that_nobody_waits_for_goes_on(house, monkeypatch):
     await house.stored(state=State.NEEDS_ATTENTION, answer=partial())
     gate = slow(house, monkeypatch)
-    found = await house.attending.retry("c1", 0.01)
+    found = await house.attending.retry("c1", 0.01, "anna")
     assert found.state is State.REPAIRING
     gate.set()
     assert await house.ended() is State.REFUSED
@@ -335,24 +335,24 @@ async def test_a_retry_that_nobody_waits_for_goes_on(house, monkeypatch):
 async def test_what_is_at_an_end_is_not_tried_again(house, state):
     await house.stored(state=state)
     with pytest.raises(CantBe, match=f"It is {state} already"):
-        await house.attending.retry("c1", 1)
+        await house.attending.retry("c1", 1, "anna")
 
 
 async def test_what_runs_is_not_tried_again_but_what_a_crash_left_running_is():
     running = House()
     await running.stored()
     with pytest.raises(CantBe, match="It is running"):
-        await running.attending.retry("c1", 1)
+        await running.attending.retry("c1", 1, "anna")
     crashed = House(serving=False)
     await crashed.stored()
-    assert (await crashed.attending.retry("c1", 0)).state is State.REFUSED
+    assert (await crashed.attending.retry("c1", 0, "anna")).state is State.REFUSED
     assert await crashed.ended() is State.REFUSED
 
 
 async def test_what_a_crash_left_before_anything_was_written_is_refused():
     house = House(serving=False)
     await house.stored(planned=False)
-    assert (await house.attending.retry("c1", 0)).state is State.REFUSED
+    assert (await house.attending.retry("c1", 0, "anna")).state is State.REFUSED
     assert (await house.row()).answer.status == 503
 
 
@@ -368,13 +368,13 @@ async def test_where_no_gateway_runs_it_is_tried_to_the_end():
         return await ask(id)
 
     house.emr.appointment = down_at_first
-    assert (await house.attending.retry("c1", 0)).state is State.REFUSED
+    assert (await house.attending.retry("c1", 0, "anna")).state is State.REFUSED
 
 
 async def test_what_is_beyond_repair_is_not_tried_again(house):
     await house.stored(state=State.NEEDS_ATTENTION, answer=TOLD, emr="elsewhere")
     with pytest.raises(CantBe, match=r"can't be repaired\. Its EMR account is not configured"):
-        await house.attending.retry("c1", 1)
+        await house.attending.retry("c1", 1, "anna")
     assert (await house.row()).state is State.NEEDS_ATTENTION
 
 
@@ -383,5 +383,18 @@ async def test_what_somebody_else_has_changed_stays_a_persons():
     await house.stored(state=State.NEEDS_ATTENTION, answer=partial())
     left = codec.dump_failure(Conflict(problems=[Problem("CHANGED_MEANWHILE", "Changed.")]), "a")
     house.change("c1", steps=(StepRow(0, StepState.LEFT, "change", left, NOON),))
-    assert (await house.attending.retry("c1", 5)).state is State.NEEDS_ATTENTION
+    assert (await house.attending.retry("c1", 5, "anna")).state is State.NEEDS_ATTENTION
     assert await house.ended() is State.NEEDS_ATTENTION
+
+
+async def test_who_looks_at_a_command_or_wants_it_to_go_on_is_recorded_and_so_is_an_erasure_that_cant_be(house):
+    await waiting(house)
+    await house.attending.shown("c1", "anna")
+    with pytest.raises(CantBe, match="Nothing was erased"):
+        await house.attending.erase(Subject("client", "demo"), "anna")
+    await house.attending.retry("c1", 0.01, "berit")
+    seen_ = [(event.kind, event.by) for event in house.ledger.events]
+    assert seen_ == [("command.show", "anna"), ("erase.refused", "anna"), ("command.retry", "berit")]
+    facts = [event.facts for event in house.ledger.events]
+    assert (facts[0]["command"], facts[0]["client"], facts[0]["stands"]) == ("c1", "demo", "needs_attention")
+    assert facts[1] == {"what": "client", "unsettled": ("c1",)}

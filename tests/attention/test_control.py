@@ -60,12 +60,12 @@ class Script:
         self._note("listed", settled, client, emr)
         return [LISTED]
 
-    async def shown(self, id):
-        self._note("shown", id)
+    async def shown(self, id, who):
+        self._note("shown", id, who)
         return SHOWN
 
-    async def retry(self, id, wait_s):
-        self._note("retry", id, wait_s)
+    async def retry(self, id, wait_s, who):
+        self._note("retry", id, wait_s, who)
         return LISTED
 
     async def settle(self, id, by_hand, note, who):
@@ -99,15 +99,15 @@ def acts():
 async def test_what_is_asked_arrives_and_what_is_told_comes_back(tmp_path, acts):
     async with served(tmp_path, acts) as there:
         assert await there.listed(settled=True, client="démo", emr=None) == [LISTED]
-        assert await there.shown("c1") == SHOWN
-        assert await there.retry("c1", 1.5) == LISTED
+        assert await there.shown("c1", "anna") == SHOWN
+        assert await there.retry("c1", 1.5, "anna") == LISTED
         assert await there.settle("c1", "undone", "Noté.", "anna") == LISTED
         assert await there.erase(Subject("patient", "pä1"), "anna") == Erased(commands=2, renamed=1)
         assert await there.status() == STATUS
     assert acts.asked == [
         ("listed", True, "démo", None),
-        ("shown", "c1"),
-        ("retry", "c1", 1.5),
+        ("shown", "c1", "anna"),
+        ("retry", "c1", 1.5, "anna"),
         ("settle", "c1", "undone", "Noté.", "anna"),
         ("erase", Subject("patient", "pä1"), "anna"),
     ]
@@ -118,14 +118,14 @@ async def test_a_refusal_is_told_in_its_own_words(tmp_path, acts, error):
     acts.fails = error
     async with served(tmp_path, acts) as there:
         with pytest.raises(CantBe, match=str(error)):
-            await there.shown("c1")
+            await there.shown("c1", "anna")
 
 
 async def test_a_bug_is_told_without_what_it_says(tmp_path, acts):
     acts.fails = ValueError("Test Testsson")
     async with served(tmp_path, acts) as there:
         with pytest.raises(CantBe, match=r"The gateway failed \(500\)"):
-            await there.shown("c1")
+            await there.shown("c1", "anna")
 
 
 async def test_another_version_of_the_command_line_is_told_so(tmp_path, acts):
@@ -156,9 +156,9 @@ async def test_a_socket_that_a_killed_process_has_left_does_no_harm(tmp_path, ac
     await asyncio.to_thread(subprocess.run, command, timeout=30)
     assert (tmp_path / control.NAME).is_socket()
     with pytest.raises(NobodyThere):
-        await Control(tmp_path).shown("c1")
+        await Control(tmp_path).shown("c1", "anna")
     async with served(tmp_path, acts) as there:
-        assert await there.shown("c1") == SHOWN
+        assert await there.shown("c1", "anna") == SHOWN
 
 
 async def test_a_path_may_be_longer_than_a_sockets_address(tmp_path, acts):
@@ -166,7 +166,7 @@ async def test_a_path_may_be_longer_than_a_sockets_address(tmp_path, acts):
     state.mkdir(parents=True)
     assert len(os.fsencode(state)) > 200
     async with served(state, acts) as there:
-        assert await there.shown("c1") == SHOWN
+        assert await there.shown("c1", "anna") == SHOWN
         assert (state / control.NAME).is_socket()
     assert not (state / control.NAME).exists()
 
@@ -178,7 +178,7 @@ async def test_the_longest_address_of_a_socket_and_the_next_ones(acts, length):
         state.mkdir()  # noqa: ASYNC240
         assert len(os.fsencode(state / control.NAME)) == length
         async with served(state, acts) as there:
-            assert await there.shown("c1") == SHOWN
+            assert await there.shown("c1", "anna") == SHOWN
 
 
 async def test_nobody_is_there_where_there_is_no_socket(tmp_path):
@@ -204,4 +204,4 @@ async def test_a_gateway_that_hangs_up_is_told_as_a_sentence(tmp_path):
     server = await asyncio.start_unix_server(hangs_up, tmp_path / control.NAME)
     async with server:
         with pytest.raises(CantBe, match="did not answer"):
-            await Control(tmp_path).shown("c1")
+            await Control(tmp_path).shown("c1", "anna")

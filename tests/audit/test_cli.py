@@ -11,6 +11,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from gateway.__main__ import main
+from gateway.audit.acting import who
 from gateway.keys import Keys
 from tests.attention.test_commands import DEMO, gateway, needs_a_person, state  # noqa: F401  a fixture
 from tests.audit.record import written
@@ -138,3 +139,35 @@ def test_whose_traces_has_to_be_said(capsys):
     with pytest.raises(SystemExit):
         main(["erase"])
     assert "required" in capsys.readouterr().err
+
+
+def test_who_is_not_let_in_and_what_an_operator_does_beside_the_gateway_stand_in_one_record(capsys, state):  # noqa: F811
+    with gateway() as (process, base):
+        stuck, _ids = needs_a_person(base)
+        id = stuck.headers["x-command-id"]
+        assert main(["secret", "demo", "--overlap-days", "1"]) == 0
+        assert main(["commands", "show", id]) == 0
+        for client in ("demo", "canary"):
+            wrong = {"x-leyr-client-id": client, "x-leyr-client-secret": "canary"}
+            assert httpx.get(f"{base}/api/emrs", headers=wrong).status_code == 401
+        assert main(["erase", "--client", "demo"]) == 1
+        assert main(["commands", "settle", id, "--as", "undone", "--note", "By hand."]) == 0
+        capsys.readouterr()
+        process.terminate()
+        process.wait(30)
+    found = exported(capsys)
+    mine = [(t["kind"], t.get("state")) for t in found if t["by"] == who() or t["kind"] == "authentication.refused"]
+    assert mine == [
+        ("secret.make", "begun"),
+        ("secret.make", "done"),
+        ("command.show", None),
+        ("erase.refused", None),
+        ("command", "undone"),
+        ("authentication.refused", None),
+    ]
+    told = found[-1]
+    assert (told["refused"], told["unknown_client"], told["clients"]) == (2, 1, ["demo"])
+    assert "canary" not in json.dumps(found)
+    for event in exported(capsys, "--format", "fhir"):
+        get_fhir_model_class("AuditEvent").model_validate(event)
+    assert "whole" in said(capsys, "verify")

@@ -47,6 +47,7 @@ async def test_an_entry_says_who_changed_what_when_and_how_it_ended(ledger, entr
     a1, a2 = (appointment_hash(KEYS, "clinic", id) for id in ("a1", "a2"))
     assert entries() == [
         {
+            "version": 2,
             "at": at(2).isoformat(),
             "kind": "command",
             "by": "gateway",
@@ -110,7 +111,9 @@ async def test_whoever_settles_by_hand_is_named_and_what_they_wrote_is_not_recor
 
 async def test_what_is_not_a_command_is_recorded_by_whoever_calls_for_it(ledger, entries):
     await ledger.note(Event(kind="configuration.switched", by="anna", facts={"running": "0123"}), at(1))
-    assert entries() == [{"at": at(1).isoformat(), "kind": "configuration.switched", "by": "anna", "running": "0123"}]
+    assert entries() == [
+        {"version": 2, "at": at(1).isoformat(), "kind": "configuration.switched", "by": "anna", "running": "0123"}
+    ]
 
 
 async def test_entries_are_found_by_client_by_time_and_by_the_id_of_an_appointment_or_a_patient(ledger, entries):

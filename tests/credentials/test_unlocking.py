@@ -198,9 +198,9 @@ async def test_the_gateways_key_is_replaced_without_any_client(desk, capsys):
 
 async def test_a_rotation_that_was_cut_short_is_ended_by_another_one(desk, monkeypatch):
     desk.put()
-    for at in ("succeed", "Store.seal_anew"):
+    for at in ("gateway.terminal.operating.succeed", "gateway.credentials.store.Store.seal_anew"):
         with monkeypatch.context() as cut:
-            cut.setattr(f"gateway.app.{at}", _cut_short)
+            cut.setattr(at, _cut_short)
             with pytest.raises(KeyboardInterrupt):
                 desk("rotate-key")
         async with started(desk) as http:

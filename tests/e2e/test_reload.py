@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -29,6 +30,12 @@ def until(url: str, **wanted: Any) -> dict[str, Any]:
             return told
         time.sleep(0.05)
     raise AssertionError(told)
+
+
+def exported(environment: dict[str, str]) -> list[dict]:
+    command = [sys.executable, "-m", "gateway", "audit", "export"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_it_goes_on_with_the_files_that_are_right_and_says_which_run(tmp_path):
@@ -70,4 +77,9 @@ def test_it_goes_on_with_the_files_that_are_right_and_says_which_run(tmp_path):
     assert "client two: secret is missing" in printed
     assert "reachable    two/emr  (sandbox, in-place)" in printed
     assert running.returncode == 0
+    recorded = [told for told in exported(settings) if told["kind"].startswith(("gateway", "configuration"))]
+    started, switched, refused = ({n: v for n, v in told.items() if n.endswith("added")} for told in recorded)
+    assert [told["kind"].rpartition(".")[2] for told in recorded] == ["started", "switched", "refused"]
+    assert (started, refused) == ({"clients_added": ["one"], "accounts_added": ["one/emr"]}, {})
+    assert switched == {"clients_added": ["two"], "accounts_added": ["two/emr"]}
     assert "client two: secret is missing" in (tmp_path / "gateway.log").read_text()

@@ -88,6 +88,7 @@ async def test_that_somebody_erased_is_recorded_and_the_keyed_hashes_stay(ledger
     anna = patient_hash(keys, "clinic", "anna")
     assert changed_["touched"][0]["patient"] == anna
     assert erased == {
+        "version": 2,
         "at": at(3).isoformat(),
         "kind": "erased",
         "by": "staff",
@@ -146,3 +147,11 @@ async def test_former_ids_are_forgotten_when_the_appointment_has_got_no_new_one_
     assert await ledger.forget_renamed(at(5)) == 1
     assert await ledger.successors("clinic", ["a1", "b1", "b2"]) == {"b1": "b3", "b2": "b3"}
     assert await ledger.forget_renamed(at(10)) == 2
+
+
+async def test_a_patient_whom_the_ledger_has_never_seen_is_not_named_in_the_audit(ledger, tmp_path, keys):
+    """Not even by what was typed: it could be a national number."""
+    await ledger.erase(ANNA, GONE, "staff", at(3))
+    (entry,) = Record(tmp_path / "ledger.db", keys).entries(Wanted())
+    assert (entry.told["kind"], entry.told["subjects"]) == ("erased", [])
+    assert "anna" not in str(entry.told)
