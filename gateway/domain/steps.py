@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from gateway.domain.model import Appointment, Slot, Span, Status
+from gateway.domain.model import Appointment, Slot, Span
 
 Chained = Literal["kept", "updated", "moved", "created", "cancelled"]
 
@@ -150,11 +150,6 @@ class Receipt:
     id: str | None = None
     version: str | None = None
     """The version that the write made, where the answer names it without showing the appointment."""
-
-
-def revoked(appointment: Appointment) -> bool:
-    """No longer standing: it holds no time."""
-    return appointment.status is Status.CANCELLED
 
 
 def makes_new(step: Step) -> bool:

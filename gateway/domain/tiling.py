@@ -101,11 +101,6 @@ def fit_windows(
     return _fit(start, unit, Lattice(size, tiles), standings, max_tiles)
 
 
-def tiles_exactly(start: int, end: int, slots: Sequence[Stretch], *, many: bool) -> bool:
-    """Slots fill [start, end), each beginning where the last ended; only one slot that is the range if not `many`."""
-    return bool(_usable(start, end, slots)) if many else start < end and (start, end) in slots
-
-
 def covered(start: int, end: int, windows: Iterable[Stretch]) -> bool:
     """Open windows, taken together where they adjoin or overlap, contain [start, end)."""
     reached = start

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.availability import bookable, open_time
+from gateway.domain.availability import Offer, bookable, open_time
 from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime
 
@@ -174,3 +174,23 @@ def test_own_time_is_only_what_the_resource_itself_holds_in_the_span():
         asked = wanted(0, 600, other, resource_id="r1")
         assert asked.own == ()
         assert is_open(asked, [(0, 120)], [booked("a", 0, 60)]) == [(60, 120)]
+
+
+@pytest.mark.parametrize(
+    ("free", "many", "one"),
+    [
+        ([(60, 90), (90, 120), (120, 150), (150, 180)], True, False),
+        ([(60, 180)], True, True),
+        ([(60, 120), (150, 180)], False, False),
+        ([(60, 120), (90, 180)], False, False),
+        ([(30, 90), (90, 180)], False, False),
+        ([(60, 120), (120, 210)], False, False),
+        ([(60, 120), (90, 150), (120, 180)], True, False),
+        ([(60, 60)], False, False),
+        ([], False, False),
+    ],
+)
+def test_slots_cover_a_range_only_if_they_begin_meet_and_end_exactly(free, many, one):
+    slots = tuple(slot(*ends) for ends in free)
+    covers = [Offer("slots", slots, many=several).cover(Span(at(60), at(180))) is not None for several in (True, False)]
+    assert covers == [many, one]
