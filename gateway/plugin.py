@@ -22,15 +22,26 @@ from gateway.port import (
 )
 from gateway.vendor.answer import nothing, sense
 from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials, KeyForToken
+from gateway.vendor.besides import Besides
 from gateway.vendor.consent import AuthorizationCode, Consent
 from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
 from gateway.vendor.hours import Week, hours, weekday, worked
 from gateway.vendor.http import Door, VendorHttp
 from gateway.vendor.local_time import day_bounds, from_wall, is_past, local_days, repeated, to_wall, today
 from gateway.vendor.login import Login, Proof
-from gateway.vendor.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
+from gateway.vendor.paging import (
+    CutShort,
+    Page,
+    by_cursor,
+    by_link,
+    by_number,
+    by_offset,
+    by_parameter,
+    cursor_if,
+    linked,
+)
 from gateway.vendor.rest import Directory, Query, RestEmr, Row
-from gateway.vendor.saying import as_number, explained, given, if_there, the_same, units
+from gateway.vendor.saying import as_number, beforehand, explained, given, if_there, mark, the_same, units
 from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone
 from gateway.vendor.smart_backend import SmartBackend
 from gateway.vendor.stretches import by_days
@@ -46,6 +57,7 @@ __all__ = [
     "BaseUrl",
     "Basic",
     "Bearer",
+    "Besides",
     "Cancel",
     "Capabilities",
     "Change",
@@ -91,12 +103,15 @@ __all__ = [
     "Week",
     "Zone",
     "as_number",
+    "beforehand",
     "bookable",
     "by_cursor",
     "by_days",
     "by_link",
     "by_number",
     "by_offset",
+    "by_parameter",
+    "cursor_if",
     "day_bounds",
     "explained",
     "flag",
@@ -112,6 +127,7 @@ __all__ = [
     "is_past",
     "linked",
     "local_days",
+    "mark",
     "minutes_after",
     "nothing",
     "number",

@@ -159,6 +159,36 @@ async def by_link(
     return await by_cursor(ask)
 
 
+async def by_parameter(
+    http: VendorHttp,
+    path: str,
+    parse: Callable[[httpx.Response], Page[T]],
+    name: str,
+    *,
+    params: Sequence[tuple[str, str]] = (),
+) -> list[T]:
+    """`GET path`, and each next page by the cursor that the page before has told, in the parameter `name`.
+
+    Raises EmrError as `by_number` does.
+    """
+
+    async def ask(cursor: str | None) -> Page[T]:
+        further = [] if cursor is None else [(name, cursor)]
+        return await http.read(path, parse, params=[*params, *further])
+
+    return await by_cursor(ask)
+
+
+def cursor_if(has_more: object, cursor: object) -> str | None:
+    """The cursor of the next page, where a page says whether there is one. Raises TypeError where there is more and no
+    cursor to it, or where it does not say: that would be a part of a list and look like all of it."""
+    if has_more is False:
+        return None
+    if has_more is not True or not isinstance(cursor, str) or not cursor:
+        raise TypeError("there is more, and no cursor to it")
+    return cursor
+
+
 def linked(response: httpx.Response, relation: str = "next") -> str | None:
     """The target of a relation in the answer's `Link` header (RFC 8288); `None` where it has none."""
     for target, parameters in _LINK.findall(response.headers.get("Link", "")):

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import TypeVar
 
 from gateway.domain.model import Appointment, Entry, Span
-from gateway.port import EmrError, MaybeDone, Refused
+from gateway.domain.steps import Create
+from gateway.port import EmrError, MaybeDone, NotSent, Refused
 
 T = TypeVar("T")
 Named = TypeVar("Named", Appointment, Entry)
@@ -40,6 +41,11 @@ def as_number(id: str | None) -> int:
     return int(id)
 
 
+def mark(step: Create) -> str:
+    """What a booking bears where a field of it is free, so that it is known again when the answer was lost."""
+    return f"emr-gateway:{step.marker}"
+
+
 async def if_there(asking: Awaitable[T]) -> T | None:
     """What a read shows, or `None` where the EMR says that there is no such thing."""
     try:
@@ -48,6 +54,15 @@ async def if_there(asking: Awaitable[T]) -> T | None:
         if no.reason != "not_found":
             raise
         return None
+
+
+async def beforehand(asking: Awaitable[T]) -> T:
+    """What a read shows without which a write can't go out. Raises NotSent where it fails and nobody knows why: that is
+    about the read, and would else be taken for what became of the write."""
+    try:
+        return await asking
+    except MaybeDone:
+        raise NotSent("what had to be known before a write could not be read") from None
 
 
 def the_same(id: str, found: Named | None) -> Named | None:

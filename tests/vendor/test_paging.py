@@ -20,7 +20,17 @@ from gateway.vendor import http as vendor_http
 from gateway.vendor import paging
 from gateway.vendor.auth import Bearer
 from gateway.vendor.http import Door, VendorHttp
-from gateway.vendor.paging import CutShort, Page, by_cursor, by_link, by_number, by_offset, linked
+from gateway.vendor.paging import (
+    CutShort,
+    Page,
+    by_cursor,
+    by_link,
+    by_number,
+    by_offset,
+    by_parameter,
+    cursor_if,
+    linked,
+)
 
 BASE = "https://emr.example/v1"
 SIZES = st.integers(1, 7)
@@ -459,3 +469,25 @@ async def test_a_header_leads_on_as_a_body_does():
     first = httpx.Response(200, json=["a"], headers={"Link": '</v1/list?p=2>; rel="next"'})
     server = Server({"/v1/list": first, "/v1/list?p=2": httpx.Response(200, json=["b"])})
     assert await by_link(server.http(), "/list", headed) == ["a", "b"]
+
+
+# -- cursors in a parameter -------------------------------------------------------------------------------------------
+
+
+def related(response: httpx.Response) -> Page[str]:
+    body = response.json()
+    return Page([(item, item) for item in body["items"]], next=cursor_if(body["more"], body["end"]))
+
+
+async def test_a_cursor_goes_behind_what_was_asked_first():
+    server = Server({"/v1/list?q=1": {"items": ["a"], "more": True, "end": "x y"}})
+    server.pages["/v1/list?q=1&after=x+y"] = {"items": ["b"], "more": False, "end": "z"}
+    assert await by_parameter(server.http(), "/list", related, "after", params=[("q", "1")]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("more", "end"), [(True, ""), (True, None), (True, 7), (None, "x"), (0, None), ("no", "x")])
+async def test_a_list_that_has_more_and_no_way_to_it_is_not_taken_for_the_whole(more, end):
+    server = Server({"/v1/list": {"items": ["a"], "more": more, "end": end}})
+    with pytest.raises(MaybeDone):
+        await by_parameter(server.http(), "/list", related, "after")
+    assert cursor_if(False, end) is None

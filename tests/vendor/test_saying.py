@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.plugin import MaybeDone, NotSent, Refused, Throttled, explained
+from gateway.plugin import MaybeDone, NotSent, Refused, Throttled, beforehand, explained
 
 
 async def ending(how: str | Exception) -> str:
@@ -52,3 +52,12 @@ async def test_a_look_that_fails_leaves_it_as_it_was(failure):
         await explained(ending(refused), look)
     assert no.value is refused
     assert no.value.__cause__ is None
+
+
+async def test_what_had_to_be_known_before_a_write_and_is_not_was_not_sent():
+    assert await beforehand(ending("known")) == "known"
+    with pytest.raises(NotSent):
+        await beforehand(ending(MaybeDone("nobody knows")))
+    for told in (Refused("rule"), Throttled()):
+        with pytest.raises(type(told)):
+            await beforehand(ending(told))
