@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from gateway.domain.model import Appointment, Slot, Span
+from gateway.domain.model import Appointment, Slot, Span, Status
 
 Chained = Literal["kept", "updated", "moved", "created", "cancelled"]
 
@@ -32,6 +32,14 @@ class Change:
     """The patient is not to hear of it from the EMR, whatever the account says: here and in the other steps."""
     kind: Literal["change"] = "change"
 
+    @property
+    def after(self) -> Appointment:
+        """As it is to be then; under its old id, also where it gets a new one."""
+        resource_id = self.before.resource_id if self.resource_id is None else self.resource_id
+        comment = self.before.comment if self.comment is None else self.comment or None
+        span = self.span or self.before.span
+        return replace(self.before, start=span.start, end=span.end, resource_id=resource_id, comment=comment)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
@@ -50,6 +58,14 @@ class Create:
     """The appointment that it continues or stands beside, for what only the EMR knows about it."""
     quiet: bool = False
     kind: Literal["create"] = "create"
+
+    @property
+    def after(self) -> Appointment:
+        """As it is to be then; `id` is ""."""
+        place = (self.resource_id, self.healthcare_service_id, self.care_unit_id)
+        return Appointment(
+            "", self.span.start, self.span.end, Status.BOOKED, self.patient_id, *place, self.comment or None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

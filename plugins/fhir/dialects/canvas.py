@@ -113,8 +113,7 @@ class Canvas(Standard):
         """A time that is taken is told as a rule like any other: it is looked at."""
         if no.reason not in ("rule", "invalid") or not isinstance(step, Change):
             return None
-        span, resource_id = step.span or step.before.span, step.resource_id or step.before.resource_id
-        there = await self.listed(ReadCalendar(span, resource_id=resource_id))
+        there = await self.listed(ReadCalendar(step.after.span, resource_id=step.after.resource_id))
         return "taken" if any(a.id != step.before.id and words.standing(a) for a in there) else None
 
     # -- writes ------------------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ class Medplum(Standard):
         """`$reschedule` for time and resource; a comment is an ordinary patch."""
         if _is_text(step):
             return patching(step.before, patches.comment(step.comment or "", step.before.native))
-        span = step.span or step.before.span
+        span = step.after.span
         if span.length != step.before.span.length:
             raise Refused("unsupported", "the service decides how long an appointment is")
         await self._on_one_schedule(step.before)
@@ -173,7 +173,7 @@ class Medplum(Standard):
         proposed = next((_proposed(slot) for slot in step.slots), None)
         if proposed is not None:
             return proposed
-        resource_id = str(step.resource_id or step.before.resource_id)
+        resource_id = str(step.after.resource_id)
         schedules = await self._schedules(resource_id, step.before.healthcare_service_id)
         if not schedules:
             raise Refused("invalid", "the resource has no schedule")
