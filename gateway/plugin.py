@@ -19,6 +19,7 @@ from gateway.port import (
     Refused,
     Throttled,
     Vendor,
+    in_the_way,
 )
 from gateway.vendor.answer import nothing, sense
 from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials, KeyForToken
@@ -42,7 +43,7 @@ from gateway.vendor.paging import (
 )
 from gateway.vendor.rest import Directory, Query, RestEmr, Row
 from gateway.vendor.saying import as_number, beforehand, explained, given, if_there, mark, the_same, units
-from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone
+from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone, of_form
 from gateway.vendor.smart_backend import SmartBackend
 from gateway.vendor.stretches import by_days
 
@@ -122,6 +123,7 @@ __all__ = [
     "id_of",
     "id_or_none",
     "if_there",
+    "in_the_way",
     "in_utc",
     "instant",
     "is_past",
@@ -131,6 +133,7 @@ __all__ = [
     "minutes_after",
     "nothing",
     "number",
+    "of_form",
     "open_time",
     "records",
     "repeated",

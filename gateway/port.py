@@ -93,6 +93,16 @@ class MaybeDone(EmrError):
         self.timed_out = timed_out
 
 
+def in_the_way(other: Appointment, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
+    """Does it, at the same place, keep an appointment from its time? `ignoring`: ids of those that don't."""
+    return (
+        other.id not in (appointment.id, *ignoring)
+        and other.status is not Status.CANCELLED
+        and other.confirms is None
+        and other.span.overlaps(appointment.span)
+    )
+
+
 class Emr:
     """One account of one EMR. A plugin subclasses it and overrides what its capabilities declare; the rest refuses.
 
@@ -150,13 +160,7 @@ class Emr:
         `ignoring`: the ids of those that overlap it and that the command is about to cancel.
         """
         others = await self.calendar(ReadCalendar(appointment.span, resource_id=appointment.resource_id))
-        return any(
-            o.id not in (appointment.id, *ignoring)
-            and o.status is not Status.CANCELLED
-            and o.confirms is None
-            and o.span.overlaps(appointment.span)
-            for o in others
-        )
+        return any(in_the_way(other, appointment, ignoring) for other in others)
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
         """After a lost answer of a step that makes a new id: the appointment that it made, or `None`.

@@ -3,6 +3,7 @@ an answer that made no sense."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,10 +12,12 @@ from zoneinfo import ZoneInfo
 from gateway.vendor.local_time import from_wall
 
 
-def text(told: object) -> str:
-    """A text, which may be empty."""
+def text(told: object, form: str | None = None) -> str:
+    """A text, which may be empty; where a pattern is given, one that is all of that form."""
     if not isinstance(told, str):
         raise TypeError("something else than a text")
+    if form is not None and not re.fullmatch(form, told):
+        raise ValueError("a text of another form")
     return told
 
 

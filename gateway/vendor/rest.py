@@ -16,7 +16,7 @@ from gateway.domain.editions import STANDARD
 from gateway.domain.model import Appointment, Entry, Kind, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, Receipt
-from gateway.port import Emr, Refused
+from gateway.port import Emr, MaybeDone, Refused, in_the_way
 from gateway.vendor.answer import nothing, sense
 from gateway.vendor.fields import id_of
 from gateway.vendor.http import VendorHttp
@@ -39,10 +39,20 @@ class Directory:
     id: str = "id"
     query: Query = ()
     """What is asked along with the list."""
-    one: bool = True
-    """A single entry can be read by its id, below the path; else it is looked for in the list."""
+    one: bool | str = True
+    """A single entry can be read by its id, below the path or another one; else it is looked for in the list."""
+    ids: str | None = None
+    """A pattern of its ids, where they look otherwise than those of appointments."""
     is_gone: Callable[[Row], bool] = lambda _: False
     """Is it not to be used any more? Then it is as if it were not there."""
+    several: Callable[[Row], Sequence[Entry]] | None = None
+    """What a row says where that is not just one entry."""
+
+    def entries(self, row: Row) -> Sequence[Entry]:
+        if self.several is not None and not self.is_gone(row):
+            return self.several(row)
+        entry = self.entry(row)
+        return () if entry is None else (entry,)
 
     def entry(self, row: Row) -> Entry | None:
         if self.is_gone(row):
@@ -55,6 +65,8 @@ class RestEmr(Emr):
 
     path: ClassVar[str] = "/appointments"
     """Where appointments are, each below it by its id."""
+    key: ClassVar[str] = "id"
+    """The field that bears an appointment's id."""
     ids: ClassVar[str] = r"[1-9][0-9]{0,18}"
     """A pattern of what can be an id at all: what can't be is not there, and the EMR is not asked."""
     always: ClassVar[Query] = ()
@@ -84,9 +96,14 @@ class RestEmr(Emr):
         """What an answer is about."""
         return answer.json()
 
-    def can_be(self, kind: Kind | None, id: str) -> bool:  # noqa: ARG002  for those that override it
+    def can_be(self, kind: Kind | None, id: str) -> bool:
         """Can it be an id of this kind, or of an appointment (`None`)?"""
-        return re.fullmatch(self.ids, id) is not None
+        place = None if kind is None else self.places.get(kind)
+        return re.fullmatch((place and place.ids) or self.ids, id) is not None
+
+    def in_one_place(self, one: Appointment, other: Appointment) -> bool:
+        """Would they be in each other's way at the same time? Those of one resource would, and by some EMRs more."""
+        return one.resource_id == other.resource_id
 
     def is_made_by(self, one: Appointment, step: Create) -> bool:
         """Is it this booking? By all that the step says, where no field can bear a marker."""
@@ -112,13 +129,20 @@ class RestEmr(Emr):
         """All that the list shows when it is asked this: maybe more, which may be in the way of something."""
         if not self.are_possible(wanted):
             return []
-        return await self.each(self.path, self.read, [*self.query(wanted), *self.always])
+        return await self.each(self.path, self.read, [*self.query(wanted), *self.always], by=self.key)
+
+    async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
+        if appointment.resource_id is None:
+            return False
+        there = await self.listed(ReadCalendar(appointment.span, resource_id=appointment.resource_id))
+        return any(in_the_way(one, appointment, ignoring) and self.in_one_place(one, appointment) for one in there)
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
         place = self.places.get(kind)
         if place is None:
             raise Refused("unsupported")
-        return await self.each(place.path, place.entry, place.query, by=place.id)
+        found = await self.each(place.path, place.entries, place.query, by=place.id)
+        return [entry for entries in found for entry in entries]
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
         if not self.can_be(kind, id):
@@ -126,7 +150,7 @@ class RestEmr(Emr):
         place = self.places.get(kind)
         if place is None or not place.one:
             return await super().look_up(kind, id)
-        return the_same(id, await self.one(place.path, id, place.entry))
+        return the_same(id, await self.one(place.one if isinstance(place.one, str) else place.path, id, place.entry))
 
     async def find_own(self, step: Create | Change) -> Appointment | None:
         """The youngest, if there are several: ids grow."""
@@ -147,12 +171,15 @@ class RestEmr(Emr):
         return [one for one in found if one is not None]
 
     def are_possible(self, wanted: ReadCalendar | FindFreeTime) -> bool:
-        """Can all that is named in the question be there?"""
+        """Can all that is named in the question be there? Raises Refused("unsupported") where free time is asked for
+        without all that `free_time_by` says."""
         ids = {Kind.RESOURCE: wanted.resource_id, Kind.CARE_UNIT: wanted.care_unit_id}
         if isinstance(wanted, ReadCalendar):
             ids[Kind.PATIENT] = wanted.patient_id
         else:
             ids[Kind.SERVICE] = wanted.healthcare_service_id
+            if any(ids[kind] is None for kind in self.capabilities.free_time_by):
+                raise Refused("unsupported", "free time is told of more than is named")
         return all(self.can_be(kind, id) for kind, id in ids.items() if id is not None)
 
     # -- writes ----------------------------------------------------------------------------------------------------
@@ -167,6 +194,10 @@ class RestEmr(Emr):
         """Parses the answer to a write that shows the appointment as it now is."""
         return Receipt(appointment=self.read(self.body(answer)))
 
+    def named(self, answer: httpx.Response) -> Receipt:
+        """Parses the answer to a write that shows the appointment, but not as it now is: only its id is believed."""
+        return Receipt(id=id_of(self.body(answer)[self.key]))
+
     async def over(
         self,
         method: str,
@@ -176,7 +207,9 @@ class RestEmr(Emr):
         parse: Callable[[httpx.Response], object] = nothing,
         **how: Any,
     ) -> Receipt:
-        """A write to what a step is about, answered with nothing or, as `parse` sees to, nothing that is believed.
-        `how`: as `VendorHttp.write` takes it (`json`, `data`, `params`, `headers`)."""
-        await self.http.write(method, self.at(step, below), parse, **how)
+        """A write to what a step is about, answered with nothing or, as `parse` sees to, nothing that is believed but
+        which one it is about (`named`). `how`: as `VendorHttp.write` takes it (`json`, `data`, `params`, `headers`)."""
+        told = await self.http.write(method, self.at(step, below), parse, **how)
+        if isinstance(told, Receipt) and told.id != step.before.id:
+            raise MaybeDone("it answered with another one than was written")
         return Receipt(id=step.before.id)

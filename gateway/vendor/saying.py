@@ -23,13 +23,14 @@ def given(fields: Mapping[str, T | None]) -> dict[str, T]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def units(span: Span, *, each_s: int) -> int:
+def units(span: Span, *, each_s: int, most: int | None = None) -> int:
     """A length as a count of units, for an EMR that is told no end.
 
-    Raises Refused("invalid") where it is no whole number of them (capability `length_unit_s` has it refused earlier).
+    Raises Refused("invalid") where it is no whole number of them (capability `length_unit_s` has it refused earlier),
+    and where it is more than `most`.
     """
     count, rest = divmod(span.length, timedelta(seconds=each_s))
-    if rest or not count:
+    if rest or not count or (most is not None and count > most):
         raise Refused("invalid", "a length that the EMR can't be told")
     return count
 

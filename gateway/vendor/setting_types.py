@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 
 def _known_zone(value: object) -> object:
@@ -26,6 +27,17 @@ BaseUrl = Annotated[Url, AfterValidator(lambda url: url.rstrip("/"))]
 
 Zone = Annotated[ZoneInfo, BeforeValidator(_known_zone)]
 """An IANA time zone by its name. In the model it is the zone itself."""
+
+
+def of_form(pattern: str, otherwise: str) -> AfterValidator:
+    """Annotates a `SecretStr` that must be of a form, all of it; `otherwise` is the sentence where it is not."""
+
+    def check(secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(pattern, secret.get_secret_value()):
+            raise ValueError(otherwise)
+        return secret
+
+    return AfterValidator(check)
 
 
 class AccountSettings(BaseModel):

@@ -23,6 +23,7 @@ INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1), timezones=st
         (flag, None), (flag, 1), (flag, "true"),
         (id_of, None), (id_of, ""), (id_of, True), (id_of, -1), (id_of, "-1"), (id_of, 5.0), (id_of, {}),
         (records, None), (records, {}), (records, ""), (records, [None]), (records, [[]]),
+        (lambda told: text(told, "[XY]+"), "XYZ"), (lambda told: text(told, "[XY]+"), "XY\n"),
         (id_or_none, False), (id_or_none, []), (id_or_none, 0.5),
     ],
 )  # fmt: skip
@@ -33,6 +34,7 @@ def test_what_is_something_else_is_not_taken_for_it(read, told):
 
 def test_what_is_due_is_taken():
     assert (text(""), number(0), flag(False)) == ("", 0, False)
+    assert (text("a\nb"), text("XY", "[XY]+")) == ("a\nb", "XY")
     assert (id_of(7), id_of("x-7")) == ("7", "x-7")
     assert [id_or_none(none) for none in (None, "", 0)] == [None, None, None]
     assert id_or_none("0") == "0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.plugin import (
     Directory,
     Door,
     Entry,
+    FindFreeTime,
     Kind,
     MaybeDone,
     ReadCalendar,
@@ -33,6 +35,10 @@ NINE, TEN = datetime(2027, 3, 2, 9, tzinfo=UTC), datetime(2027, 3, 2, 10, tzinfo
 SPAN = Span(NINE, TEN)
 
 
+def wings(row):
+    return [Entry(f"{row['id']}-{wing}", f"{row['name']}, {wing}") for wing in row["wings"]]
+
+
 class Emr(RestEmr):
     path = "/visits"
     ids = r"[1-9][0-9]*"
@@ -40,6 +46,7 @@ class Emr(RestEmr):
     places = {
         Kind.RESOURCE: Directory("/doctors", ("first", "last"), is_gone=lambda row: row.get("left", False)),
         Kind.SERVICE: Directory("/kinds", query=(("all", "yes"),), one=False),
+        Kind.CARE_UNIT: Directory("/sites", one=False, ids=r"[0-9]+-[ab]", several=wings),
     }
 
     async def rows(self, path, query=(), *, by="id"):
@@ -131,6 +138,20 @@ async def test_a_directory_that_has_no_place_can_not_be_had(emr):
         assert no.value.reason == "unsupported"
 
 
+async def test_a_single_entry_may_be_read_elsewhere(vendor, emr, monkeypatch):
+    monkeypatch.setattr(Emr, "places", {Kind.PATIENT: Directory("/patients/short", one="/patients")})
+    vendor.get(f"{URL}/patients/5").respond(json={"id": 5, "name": "Test"})
+    assert await emr.look_up(Kind.PATIENT, "5") == Entry("5", "Test")
+
+
+async def test_a_row_may_say_several_entries_whose_ids_look_otherwise(vendor, emr):
+    vendor.get(f"{URL}/sites").respond(json=[{"id": 4, "name": "Test", "wings": "ab"}, {"id": 5, "wings": ""}])
+    entries = [Entry("4-a", "Test, a"), Entry("4-b", "Test, b")]
+    assert await emr.directory(Kind.CARE_UNIT) == entries
+    assert await emr.look_up(Kind.CARE_UNIT, "4-b") == entries[1]
+    assert await emr.look_up(Kind.CARE_UNIT, "4") is None
+
+
 async def test_an_entry_that_can_not_be_asked_for_is_looked_for_in_the_list(vendor, emr):
     vendor.get(f"{URL}/kinds", params={"all": "yes"}).respond(json=[{"id": 4, "name": "Visit"}])
     assert await emr.look_up(Kind.SERVICE, "4") == Entry("4", "Visit")
@@ -173,3 +194,49 @@ async def test_a_write_over_what_stands_is_answered_with_nothing(vendor, emr):
     assert await emr.over("PUT", step, "/cancel", json={"why": "ill"}) == Receipt(id="7")
     with pytest.raises(MaybeDone):
         await emr.over("PUT", step, "/cancel", json={"why": "ill"})
+
+
+async def test_a_write_is_not_believed_that_is_answered_with_another_one(vendor, emr):
+    step = Cancel(chain="a", before=Appointment("7", NINE, TEN, Status.BOOKED))
+    vendor.delete(f"{URL}/visits/7").mock(side_effect=[httpx.Response(200, json={"id": id}) for id in (7, 8)])
+    assert await emr.over("DELETE", step, parse=emr.named) == Receipt(id="7")
+    with pytest.raises(MaybeDone):
+        await emr.over("DELETE", step, parse=emr.named)
+
+
+@pytest.mark.parametrize(
+    ("there", "ignoring", "is_in_the_way"),
+    [
+        (row(7), (), False), (row(8), (), True), (row(8), ("8",), False), (row(8, state="cancelled"), (), False),
+        (row(9, who="nobody"), (), False), (row(8, doctor="2"), (), False), (row(8, doctor="2", room="1"), (), True),
+    ],
+)  # fmt: skip
+async def test_what_is_in_the_way_is_in_one_place_at_one_time(vendor, there, ignoring, is_in_the_way):
+    class Rooms(Emr):
+        def read(self, row):
+            found = super().read(row)
+            return found and replace(found, resource_id=row.get("doctor", "1"), native={"room": row.get("room", "2")})
+
+        def in_one_place(self, one, other):
+            return super().in_one_place(one, other) or one.native["room"] == "1"
+
+    http = Door(httpx.MockTransport(vendor.async_handler)).http(base_url=URL)
+    vendor.get(f"{URL}/visits", params={"doctor": "1"}).respond(json=[there])
+    own = Appointment("7", NINE, TEN, Status.BOOKED, "5", "1")
+    assert await Rooms(http, Capabilities(), "a practice").conflicts(own, ignoring) is is_in_the_way
+
+
+async def test_what_is_of_no_resource_is_in_nobodys_way(emr):
+    assert await emr.conflicts(Appointment("7", NINE, TEN, Status.BOOKED)) is False
+
+
+def test_free_time_is_of_all_that_must_be_named(vendor):
+    http = Door(httpx.MockTransport(vendor.async_handler)).http(base_url=URL)
+    by = frozenset({Kind.RESOURCE, Kind.SERVICE})
+    emr = Emr(http, Capabilities(free_time="slots", free_time_by=by), "a practice")
+    assert emr.are_possible(FindFreeTime(SPAN, "1", "4"))
+    assert not emr.are_possible(FindFreeTime(SPAN, "1", "x"))
+    for unnamed in (FindFreeTime(SPAN, "1"), FindFreeTime(SPAN, None, "4")):
+        with pytest.raises(Refused) as no:
+            emr.are_possible(unnamed)
+        assert no.value.reason == "unsupported"

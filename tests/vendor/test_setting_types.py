@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from gateway.plugin import BaseUrl, Url, Zone
+from gateway.plugin import BaseUrl, Url, Zone, of_form
 
 
 class Settings(BaseModel):
     base_url: BaseUrl = "https://emr.example"
     token_url: Url | None = None
     zone: Zone = ZoneInfo("UTC")
+    key: Annotated[SecretStr, of_form(r"[a-z]+", "a key of small letters only")] = SecretStr("key")
 
 
 @pytest.mark.parametrize("told", ["https://emr.example/r4", "https://emr.example/r4/", "https://emr.example/r4//"])
@@ -50,3 +52,14 @@ def test_a_refusal_quotes_no_zone():
     with pytest.raises(ValidationError) as no:
         Settings.model_validate({"zone": "Canary/Word"})
     assert [error["msg"] for error in no.value.errors()] == ["Value error, not an IANA time zone"]
+
+
+def test_a_secret_is_of_the_form_that_is_due():
+    assert Settings.model_validate({"key": "canary"}).key == SecretStr("canary")
+
+
+@pytest.mark.parametrize("wrong", ["", "Canary", "canary\n", "canary word"])
+def test_a_secret_of_another_form_is_refused_and_not_quoted(wrong):
+    with pytest.raises(ValidationError) as no:
+        Settings.model_validate({"key": wrong})
+    assert [error["msg"] for error in no.value.errors()] == ["Value error, a key of small letters only"]

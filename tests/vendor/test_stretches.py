@@ -114,7 +114,9 @@ def test_what_is_none_is_left_out_and_nothing_else():
 
 
 def test_a_length_is_a_count_of_units_or_refused():
-    assert units(hours(0, 0.5), each_s=300) == 6
+    assert units(hours(0, 0.5), each_s=300) == units(hours(0, 0.5), each_s=300, most=6) == 6
+    with pytest.raises(Refused):
+        units(hours(0, 0.5), each_s=300, most=5)
     for length in (0.51, 0):
         with pytest.raises(Refused) as no:
             units(hours(0, length), each_s=300)
