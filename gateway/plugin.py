@@ -30,6 +30,7 @@ from gateway.vendor.hours import Week, hours, weekday, worked
 from gateway.vendor.http import Door, VendorHttp
 from gateway.vendor.local_time import day_bounds, from_wall, is_past, local_days, repeated, to_wall, today
 from gateway.vendor.login import Login, Proof
+from gateway.vendor.open_hours import OpenHoursEmr
 from gateway.vendor.paging import (
     CutShort,
     Page,
@@ -82,6 +83,7 @@ __all__ = [
     "MarkSlot",
     "MaybeDone",
     "NotSent",
+    "OpenHoursEmr",
     "Page",
     "Proof",
     "Query",

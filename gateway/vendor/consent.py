@@ -16,6 +16,8 @@ from urllib.parse import quote_plus
 import httpx
 from pydantic import SecretStr
 
+from gateway.port import Account, BadAccount
+
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 _DEFAULT_LIFE_S = 300.0
 TIMEOUT_S = 20.0
@@ -91,6 +93,13 @@ class AuthorizationCode(httpx.Auth):
 
     def __init__(self, consent: Consent, grant: Grant, send: Send) -> None:
         self._consent, self._grant, self._send = consent, grant, send
+
+    @classmethod
+    def of(cls, account: Account, consent: Consent) -> AuthorizationCode:
+        """Into this account. Raises BadAccount where there is no store that what was granted could be kept in."""
+        if account.grant is None:
+            raise BadAccount("somebody has to let the gateway in, which is kept in its own store")
+        return cls(consent, account.grant, account.door.beside)
 
     def __repr__(self) -> str:
         return f"AuthorizationCode({self._consent.client_id!r})"

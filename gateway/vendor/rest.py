@@ -6,14 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, ClassVar, TypeVar
+from zoneinfo import ZoneInfo
 
 import httpx
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.compare import same_span, same_text
 from gateway.domain.editions import STANDARD
-from gateway.domain.model import Appointment, Entry, Kind, Status
+from gateway.domain.model import Appointment, Entry, Kind, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, Receipt
 from gateway.port import Emr, MaybeDone, Refused, in_the_way
@@ -21,12 +23,16 @@ from gateway.vendor.answer import nothing, sense
 from gateway.vendor.fields import id_of
 from gateway.vendor.http import VendorHttp
 from gateway.vendor.saying import if_there, the_same
+from gateway.vendor.stretches import by_days
 
 Row = Mapping[str, Any]
 """A record as the vendor shows it."""
 Query = Sequence[tuple[str, str]]
 
 T = TypeVar("T")
+Dated = TypeVar("Dated", Appointment, Slot)
+
+_UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,8 @@ class Directory:
 
 
 class RestEmr(Emr):
-    """One account of such an EMR. `rows`, `read` and `query` are the plugin's to say."""
+    """One account of such an EMR. `rows`, `read` and `query` are the plugin's to say, and `days` where it asks by
+    them."""
 
     path: ClassVar[str] = "/appointments"
     """Where appointments are, each below it by its id."""
@@ -73,10 +80,23 @@ class RestEmr(Emr):
     """What is asked along whenever appointments are read, one or many."""
     places: ClassVar[Mapping[Kind, Directory]] = {}
     """Where the entries of directories are."""
+    most_days: ClassVar[int] = 0
+    """How many local days the list of appointments is asked for at once, by `days`; 0: `query` says the span."""
+    longest: ClassVar[timedelta] = timedelta(0)
+    """How long before the first of these days something can begin that is found by its beginning alone."""
 
-    def __init__(self, http: VendorHttp, capabilities: Capabilities, tenant: str, edition: str = STANDARD) -> None:
+    def __init__(
+        self,
+        http: VendorHttp,
+        capabilities: Capabilities,
+        tenant: str,
+        edition: str = STANDARD,
+        *,
+        zone: ZoneInfo = _UTC,
+    ) -> None:
+        """`zone`: by whose clock it counts days."""
         super().__init__(capabilities, tenant, edition)
-        self.http = http
+        self.http, self.zone = http, zone
 
     # -- what only the plugin knows --------------------------------------------------------------------------------
 
@@ -91,6 +111,14 @@ class RestEmr(Emr):
     def query(self, wanted: ReadCalendar) -> Query:
         """What is asked of the list of appointments. All that overlaps must be in the answer, more may be."""
         raise NotImplementedError
+
+    def days(self, first: date, last: date) -> Query:
+        """How a list is asked for what is on these days, both included."""
+        raise NotImplementedError
+
+    def is_shown(self, one: Appointment) -> bool:  # noqa: ARG002
+        """Is it an appointment, or only in the way of some (a break)? That is `listed`, and not there otherwise."""
+        return True
 
     def body(self, answer: httpx.Response) -> Any:
         """What an answer is about."""
@@ -120,16 +148,20 @@ class RestEmr(Emr):
     async def appointment(self, id: str) -> Appointment | None:
         if not self.can_be(None, id):
             return None
-        return the_same(id, await self.one(self.path, id, self.read, self.always))
+        found = the_same(id, await self.one(self.path, id, self.read, self.always))
+        return None if found is None or not self.is_shown(found) else found
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
-        return [one for one in await self.listed(wanted) if wanted.takes(one)]
+        return [one for one in await self.listed(wanted) if wanted.takes(one) and self.is_shown(one)]
 
     async def listed(self, wanted: ReadCalendar) -> list[Appointment]:
         """All that the list shows when it is asked this: maybe more, which may be in the way of something."""
         if not self.are_possible(wanted):
             return []
-        return await self.each(self.path, self.read, [*self.query(wanted), *self.always], by=self.key)
+        asked = [*self.query(wanted), *self.always]
+        if not self.most_days:
+            return await self.each(self.path, self.read, asked, by=self.key)
+        return await self.on_days(self.path, self.read, wanted.span, asked, longest=self.longest, by=self.key)
 
     async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
         if appointment.resource_id is None:
@@ -169,6 +201,31 @@ class RestEmr(Emr):
         """What the rows of a whole list say; a row that says `None` is passed over."""
         found = [sense(parse, row) for row in await self.rows(path, query, by=by)]
         return [one for one in found if one is not None]
+
+    async def on_days(
+        self,
+        path: str,
+        parse: Callable[[Row], Dated | None],
+        span: Span,
+        query: Query = (),
+        *,
+        most: int = 0,
+        earliest: date | None = None,
+        longest: timedelta = timedelta(0),
+        by: str = "id",
+    ) -> list[Dated]:
+        """What overlaps `span` of a list that is asked for by `days`, at most `most_days` at once unless `most` says
+        otherwise; `earliest` and `longest` as `by_days` has them."""
+
+        async def ask(first: date, last: date) -> list[Dated]:
+            return await self.each(path, parse, [*self.days(first, last), *query], by=by)
+
+        return await by_days(ask, span, self.zone, most=most or self.most_days, earliest=earliest, longest=longest)
+
+    async def about(self, kind: Kind, id: str, parse: Callable[[Row], T]) -> T | None:
+        """What the row of one entry says; `None` where it is not there, or gone."""
+        place = self.places[kind]
+        return await self.one(place.path, id, lambda row: None if place.is_gone(row) else parse(row))
 
     def are_possible(self, wanted: ReadCalendar | FindFreeTime) -> bool:
         """Can all that is named in the question be there? Raises Refused("unsupported") where free time is asked for

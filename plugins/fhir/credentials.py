@@ -7,7 +7,6 @@ import httpx
 from gateway.plugin import (
     Account,
     AuthorizationCode,
-    BadAccount,
     Basic,
     Bearer,
     ClientCredentials,
@@ -39,9 +38,7 @@ def credentials(settings: Settings, account: Account) -> httpx.Auth | None:
     """`None` where the server asks for nothing. What a kind needs is there: the settings have seen to it."""
     asked = consent(settings)
     if asked is not None:
-        if account.grant is None:
-            raise BadAccount("settings.auth = authorization_code needs the gateway's own store")
-        return AuthorizationCode(asked, account.grant, account.door.beside)
+        return AuthorizationCode.of(account, asked)
     match settings:
         case Settings(auth="basic", user=str(user), password=password) if password is not None:
             return Basic(user, password)

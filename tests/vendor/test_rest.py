@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -155,6 +156,49 @@ async def test_a_row_may_say_several_entries_whose_ids_look_otherwise(vendor, em
 async def test_an_entry_that_can_not_be_asked_for_is_looked_for_in_the_list(vendor, emr):
     vendor.get(f"{URL}/kinds", params={"all": "yes"}).respond(json=[{"id": 4, "name": "Visit"}])
     assert await emr.look_up(Kind.SERVICE, "4") == Entry("4", "Visit")
+
+
+class Daily(Emr):
+    most_days, longest = 2, timedelta(days=1)
+
+    def days(self, first, last):
+        return [("from", str(first)), ("to", str(last))]
+
+    def is_shown(self, one):
+        return one.comment != "break"
+
+
+@pytest.fixture
+def daily(vendor) -> Daily:
+    http = Door(httpx.MockTransport(vendor.async_handler)).http(base_url=URL)
+    return Daily(http, Capabilities(), "a practice", zone=ZoneInfo("Pacific/Kiritimati"))
+
+
+async def test_a_list_that_takes_few_days_is_asked_for_in_pieces_by_the_clock_of_its_zone(vendor, daily):
+    route = vendor.get(f"{URL}/visits").respond(json=[row(7), row(8, note="break")])
+    wanted = ReadCalendar(Span(NINE, NINE + timedelta(days=1)), resource_id="1")
+    assert [one.id for one in await daily.listed(wanted)] == ["7", "8"]
+    assert [call.request.url.params.multi_items() for call in route.calls] == [
+        [("from", first), ("to", last), ("doctor", "1"), ("even", "cancelled")]
+        for first, last in (("2027-03-01", "2027-03-02"), ("2027-03-03", "2027-03-03"))
+    ]
+    assert await daily.listed(ReadCalendar(Span(TEN, TEN + timedelta(hours=1)))) == []
+
+
+async def test_what_is_only_in_the_way_is_no_appointment(vendor, daily):
+    vendor.get(f"{URL}/visits").respond(json=[row(7), row(8, note="break")])
+    vendor.get(f"{URL}/visits/8").respond(json=row(8, note="break"))
+    assert [one.id for one in await daily.calendar(ReadCalendar(SPAN))] == ["7"]
+    assert await daily.appointment("8") is None
+
+
+async def test_what_an_entry_says_is_not_heard_when_it_is_gone(vendor, emr):
+    route = vendor.get(f"{URL}/doctors/1").respond(json={"id": 1, "hours": 8})
+    assert await emr.about(Kind.RESOURCE, "1", lambda row: row["hours"]) == 8
+    route.respond(json={"id": 1, "hours": 8, "left": True})
+    assert await emr.about(Kind.RESOURCE, "1", lambda row: row["hours"]) is None
+    route.respond(404)
+    assert await emr.about(Kind.RESOURCE, "1", lambda row: row["hours"]) is None
 
 
 async def test_a_list_is_what_its_rows_say_without_those_that_say_nothing(vendor, emr):
