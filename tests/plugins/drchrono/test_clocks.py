@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.plugin import Change, Refused, Span, repeated
-from plugins.drchrono import words
+from plugins.drchrono import times
 from tests.plugins.drchrono.wire import ZONE, booked
 
 YEAR = range(525_600)
@@ -29,7 +29,7 @@ def test_what_is_said_in_wall_time_is_read_as_the_same_instant(minute, length):
     start = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
     span = Span(start, start + timedelta(minutes=length))
     assume(not repeated(span.start, ZONE) and not repeated(span.end, ZONE))
-    said = words.times(span, ZONE)
+    said = times(span, ZONE)
     assert booked(**said).span.same(span)
     assert said["scheduled_time"] == start.astimezone(ZONE).strftime("%Y-%m-%dT%H:%M:00")
 

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from gateway.plugin import Account, BadAccount, Door
-from plugins.drchrono import Settings, emr_open
-from plugins.drchrono.settings import consent
+from plugins.drchrono import Settings, consent, emr_open
 from tests.plugins.drchrono.wire import TOLD
 
 

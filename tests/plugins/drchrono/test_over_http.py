@@ -18,8 +18,7 @@ from gateway.serving import bound
 from gateway.terminal.connecting import Connecting
 from gateway.testing import World
 from gateway.vendor.in_process import InProcessTransport
-from plugins.drchrono import Settings
-from plugins.drchrono.settings import consent
+from plugins.drchrono import Settings, consent
 from tests.granting import grant, granted
 from tests.plugins import spec
 from tests.plugins.drchrono.conftest import HALF_HOUR, Practice, wall

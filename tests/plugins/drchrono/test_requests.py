@@ -24,7 +24,7 @@ from gateway.plugin import (
     Status,
     Throttled,
 )
-from plugins.drchrono import words
+from plugins.drchrono import problem
 from tests.plugins.drchrono.samples import BOOKED, BREAK, DOCTOR, OFFICE, OVERLAP, URL, listed
 from tests.plugins.drchrono.wire import ALL, ONE, at, body, booked, sent
 
@@ -273,8 +273,8 @@ async def test_what_refusals_mean(drchrono, emr):
 
 
 def test_when_to_come_again_is_read_in_the_text():
-    told = words.problem(httpx.Response(429, json={"detail": "Test prose. Expected available in 1234 seconds."}))
+    told = problem(httpx.Response(429, json={"detail": "Test prose. Expected available in 1234 seconds."}))
     assert isinstance(told, Throttled)
     assert told.retry_after == 1234.0
     assert "prose" not in str(told)
-    assert words.problem(httpx.Response(429, json={"detail": "Test prose."})) is None
+    assert problem(httpx.Response(429, json={"detail": "Test prose."})) is None

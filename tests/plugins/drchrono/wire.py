@@ -11,7 +11,7 @@ import httpx
 import respx
 
 from gateway.plugin import Account, Appointment, Consent, Door, Emr
-from plugins.drchrono import Settings, emr_open, words
+from plugins.drchrono import DrChronoEmr, Settings, emr_open
 from tests.plugins.drchrono.samples import BOOKED, URL
 
 ZONE = ZoneInfo("America/Los_Angeles")
@@ -44,7 +44,9 @@ def body(router: respx.MockRouter, n: int = -1) -> Any:
 
 
 def booked(**changes: Any) -> Appointment:
-    found = words.appointment({**BOOKED, **changes}, ZONE)
+    emr = opened(respx.MockRouter())
+    assert isinstance(emr, DrChronoEmr)
+    found = emr.read({**BOOKED, **changes})
     assert found is not None
     return found
 
