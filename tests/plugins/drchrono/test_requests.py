@@ -211,6 +211,8 @@ async def test_a_booking_says_all_of_it_and_stays_in_the_room_that_it_continues(
     for office, room in ((None, 2), ("21", 2), ("22", 3)):
         await emr.create(replace(step, like=booked(), care_unit_id=office))
         assert (body(drchrono)["office"], body(drchrono)["exam_room"]) == (int(office or 21), room)
+    await emr.create(replace(step, like=booked(exam_room=None)))
+    assert body(drchrono)["exam_room"] == 3
 
 
 @pytest.mark.parametrize("change", [{"patient_id": "x"}, {"resource_id": "-1"}, {"healthcare_service_id": "31 "}])
