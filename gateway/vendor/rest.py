@@ -214,13 +214,14 @@ class RestEmr(Emr):
         longest: timedelta = timedelta(0),
         by: str = "id",
     ) -> list[Dated]:
-        """What overlaps `span` of a list that is asked for by `days`, at most `most_days` at once unless `most` says
-        otherwise; `earliest` and `longest` as `by_days` has them."""
+        """What overlaps `span` of a list that is asked for by `days`: by `most` at once, else `most_days`, else one by
+        one; `earliest` and `longest` as `by_days` has them."""
 
         async def ask(first: date, last: date) -> list[Dated]:
             return await self.each(path, parse, [*self.days(first, last), *query], by=by)
 
-        return await by_days(ask, span, self.zone, most=most or self.most_days, earliest=earliest, longest=longest)
+        pieces = most or self.most_days or 1
+        return await by_days(ask, span, self.zone, most=pieces, earliest=earliest, longest=longest)
 
     async def about(self, kind: Kind, id: str, parse: Callable[[Row], T]) -> T | None:
         """What the row of one entry says; `None` where it is not there, or gone."""

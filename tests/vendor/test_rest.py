@@ -27,6 +27,7 @@ from gateway.plugin import (
     Receipt,
     Refused,
     RestEmr,
+    Slot,
     Span,
     Status,
 )
@@ -183,6 +184,20 @@ async def test_a_list_that_takes_few_days_is_asked_for_in_pieces_by_the_clock_of
         for first, last in (("2027-03-01", "2027-03-02"), ("2027-03-03", "2027-03-03"))
     ]
     assert await daily.listed(ReadCalendar(Span(TEN, TEN + timedelta(hours=1)))) == []
+
+
+@pytest.mark.parametrize(("at_once", "most", "asked"), [(0, 0, 3), (2, 0, 2), (2, 3, 1)])
+async def test_any_list_can_be_asked_for_by_days(vendor, daily, monkeypatch, at_once, most, asked):
+    monkeypatch.setattr(Daily, "most_days", at_once)
+    day = timedelta(days=1)
+    route = vendor.get(f"{URL}/holidays").respond(json=[{"no": 1, "after": 0}, {"no": 2, "after": 9}])
+
+    def holiday(row):
+        return Slot(NINE + row["after"] * day, TEN + row["after"] * day, id=str(row["no"]))
+
+    found = await daily.on_days("/holidays", holiday, Span(NINE, NINE + 2 * day), most=most, by="no")
+    assert [one.id for one in found] == ["1"]
+    assert route.call_count == asked
 
 
 async def test_what_is_only_in_the_way_is_no_appointment(vendor, daily):
