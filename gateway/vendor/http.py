@@ -35,7 +35,7 @@ _sleep = asyncio.sleep
 
 T = TypeVar("T")
 _Primitive = str | int | float | bool | None
-Params = Mapping[str, _Primitive | Sequence[_Primitive]] | list[tuple[str, _Primitive]]
+Params = Mapping[str, _Primitive | Sequence[_Primitive]] | Sequence[tuple[str, _Primitive]]
 Parse = Callable[[httpx.Response], T]
 Problem = Callable[[httpx.Response], EmrError | None]
 Heard = Callable[[Flight], None]

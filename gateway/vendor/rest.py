@@ -22,7 +22,7 @@ from gateway.port import Emr, MaybeDone, Refused, in_the_way
 from gateway.vendor.answer import nothing, sense
 from gateway.vendor.fields import id_of
 from gateway.vendor.http import VendorHttp
-from gateway.vendor.saying import if_there, the_same
+from gateway.vendor.saying import if_there, mark, the_same
 from gateway.vendor.stretches import by_days
 
 Row = Mapping[str, Any]
@@ -80,6 +80,8 @@ class RestEmr(Emr):
     """What is asked along whenever appointments are read, one or many."""
     places: ClassVar[Mapping[Kind, Directory]] = {}
     """Where the entries of directories are."""
+    whose: Query = ()
+    """What every read of one record bears besides, where an account is named so; `rows` has to say it, too."""
     most_days: ClassVar[int] = 0
     """How many local days the list of appointments is asked for at once, by `days`; 0: `query` says the span."""
     longest: ClassVar[timedelta] = timedelta(0)
@@ -133,8 +135,14 @@ class RestEmr(Emr):
         """Would they be in each other's way at the same time? Those of one resource would, and by some EMRs more."""
         return one.resource_id == other.resource_id
 
+    def near(self, one: Appointment) -> ReadCalendar | None:
+        """What shows all that `in_one_place` may be true of; `None`: there can be nothing."""
+        return ReadCalendar(one.span, resource_id=one.resource_id) if one.resource_id is not None else None
+
     def is_made_by(self, one: Appointment, step: Create) -> bool:
-        """Is it this booking? By all that the step says, where no field can bear a marker."""
+        """Is it this booking? By its `native["marker"]`, where `read` has found one, else by all that it says."""
+        if told := one.native.get("marker"):
+            return told == mark(step)
         said = (step.patient_id, step.resource_id, step.healthcare_service_id, Status.BOOKED)
         return (
             said == (one.patient_id, one.resource_id, one.healthcare_service_id, one.status)
@@ -164,9 +172,8 @@ class RestEmr(Emr):
         return await self.on_days(self.path, self.read, wanted.span, asked, longest=self.longest, by=self.key)
 
     async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
-        if appointment.resource_id is None:
-            return False
-        there = await self.listed(ReadCalendar(appointment.span, resource_id=appointment.resource_id))
+        near = self.near(appointment)
+        there = [] if near is None else await self.listed(near)
         return any(in_the_way(one, appointment, ignoring) and self.in_one_place(one, appointment) for one in there)
 
     async def directory(self, kind: Kind) -> Sequence[Entry]:
@@ -194,8 +201,8 @@ class RestEmr(Emr):
 
     async def one(self, path: str, id: str, parse: Callable[[Row], T], query: Query = ()) -> T | None:
         """One record by its id; `None` where there is none."""
-        reading = self.http.read(f"{path}/{id}", lambda answer: parse(self.body(answer)), params=[*query])
-        return await if_there(reading)
+        asked = [*self.whose, *query]
+        return await if_there(self.http.read(f"{path}/{id}", lambda answer: parse(self.body(answer)), params=asked))
 
     async def each(self, path: str, parse: Callable[[Row], T | None], query: Query = (), *, by: str = "id") -> list[T]:
         """What the rows of a whole list say; a row that says `None` is passed over."""
@@ -255,6 +262,17 @@ class RestEmr(Emr):
     def named(self, answer: httpx.Response) -> Receipt:
         """Parses the answer to a write that shows the appointment, but not as it now is: only its id is believed."""
         return Receipt(id=id_of(self.body(answer)[self.key]))
+
+    def made(self, step: Create) -> Callable[[httpx.Response], Receipt]:
+        """Parses the answer to a booking that shows it, but not as it will be: only which one it is is believed."""
+
+        def parse(answer: httpx.Response) -> Receipt:
+            found = self.read(self.body(answer))
+            if found is None or not self.is_made_by(found, step):
+                raise ValueError("the answer is about another booking")
+            return Receipt(id=found.id)
+
+        return parse
 
     async def over(
         self,

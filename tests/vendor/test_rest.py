@@ -13,6 +13,7 @@ import respx
 
 from gateway.plugin import (
     Appointment,
+    Besides,
     Cancel,
     Capabilities,
     Change,
@@ -221,6 +222,64 @@ async def test_a_list_is_what_its_rows_say_without_those_that_say_nothing(vendor
     assert await emr.each("/hours", lambda row: row["from"], [("day", "1")]) == [8, 9]
     with pytest.raises(MaybeDone):
         await emr.each("/hours", lambda row: row["to"], [("day", "1")])
+
+
+class Marked(Emr):
+    """Its bookings bear a mark, in two rooms, and whose records are asked for is said each time."""
+
+    whose = (("practice", "3"),)
+
+    def read(self, row):
+        native = {name: row[name] for name in ("marker", "room") if name in row}
+        return replace(super().read(row), native=native)
+
+    def near(self, one):
+        return ReadCalendar(one.span)
+
+    def in_one_place(self, one, other):
+        return super().in_one_place(one, other) or Besides("room").both(one, other)
+
+
+@pytest.fixture
+def marked(vendor) -> Marked:
+    return Marked(Door(httpx.MockTransport(vendor.async_handler)).http(base_url=URL), Capabilities(), "a practice")
+
+
+async def test_whose_a_record_is_is_said_first(vendor, marked):
+    route = vendor.get(f"{URL}/visits/7").respond(json=row(7))
+    await marked.appointment("7")
+    assert route.calls.last.request.url.params.multi_items() == [("practice", "3"), ("even", "cancelled")]
+
+
+async def test_a_booking_is_known_by_its_mark_and_where_it_bears_none_by_all_that_it_says(vendor, marked):
+    ours, mark = booking(marker="m1", comment="x"), "emr-gateway:m1"
+    route = vendor.get(f"{URL}/visits")
+    for shown, found in (
+        ([row(9, note="x"), row(8, note="other", marker=mark, state="cancelled")], "9"),
+        ([row(8, note="other", marker=mark)], "8"),
+        ([row(9, note="x", marker="elsewhere")], None),
+    ):
+        route.respond(json=shown)
+        own = await marked.find_own(ours)
+        assert (own and own.id) == found
+
+
+async def test_the_answer_to_a_booking_is_believed_in_which_one_it_is_alone(vendor, marked):
+    ours = booking(marker="m1")
+    vendor.post(f"{URL}/visits").mock(
+        side_effect=[httpx.Response(201, json=row(9, marker=mark)) for mark in ("emr-gateway:m1", "emr-gateway:m2")]
+    )
+    assert await marked.http.write("POST", "/visits", marked.made(ours)) == Receipt(id="9")
+    with pytest.raises(MaybeDone):
+        await marked.http.write("POST", "/visits", marked.made(ours))
+
+
+async def test_what_is_near_is_the_plugins_to_say(vendor, marked):
+    one = Appointment("7", NINE, TEN, Status.BOOKED, resource_id="2", native={"room": 4})
+    route = vendor.get(f"{URL}/visits", params={"doctor": "any"})
+    for room, is_one in ((4, True), (5, False)):
+        route.respond(json=[row(8, room=room)])
+        assert await marked.conflicts(one) is is_one
 
 
 def booking(**more: Any) -> Create:
