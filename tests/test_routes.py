@@ -23,6 +23,7 @@ from tests.stub_gateway import CREDENTIALS, EMR, MANY, ONE, StubGateway, client_
 NINE, TEN = "2031-03-03T09:00:00+01:00", "2031-03-03T10:00:00+01:00"
 HOUR = Span(datetime(2031, 3, 3, 8, tzinfo=UTC), datetime(2031, 3, 3, 9, tzinfo=UTC))
 COMMENT = b'{"comment": "c"}'
+MINE = "5f0c2b7a-3a0e-4f53-9a55-0c6f2d1e8b47"
 CANARY = "Kanarie-Fågelsson"
 BOOKING = {"start": NINE, "end": TEN, "patient_id": "p", "resource_id": "r", "healthcare_service_id": "s"}
 
@@ -93,17 +94,46 @@ async def test_every_write_has_a_short_and_a_care_unit_form_and_they_are_one_req
 
 
 async def test_the_reply_is_sent_as_it_is_with_the_requests_id(client):
-    response = await client.patch(ONE, content=COMMENT, headers={"x-request-id": "mine-1"})
+    response = await client.patch(ONE, content=COMMENT, headers={"x-request-id": MINE})
     assert response.content == b'{"written":true}'
     assert response.headers["content-type"] == "application/json"
     assert (response.headers["x-command-id"], response.headers["x-emr-calls"]) == ("command-1", "2")
-    assert response.headers["x-request-id"] == "mine-1"
+    assert response.headers["x-request-id"] == MINE
     assert response.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("id", ["", "has space", "å", "x" * 129, "<b>"])
-async def test_an_odd_request_id_is_replaced(client, gateway, id):
-    response = await client.patch(ONE, content=COMMENT, headers={"x-request-id": id.encode()})
+@pytest.mark.parametrize("id", [MINE.upper(), "0af7651916cd43dd" * 2, "b7ad6b7169203331", "01ARZ3NDEKTSV4RRFFQ69G5FAV"])
+async def test_a_request_id_that_a_machine_has_made_is_the_clients_own(client, gateway, id):
+    response = await client.patch(ONE, content=COMMENT, headers={"x-request-id": id})
+    assert response.headers["x-request-id"] == gateway.asked[0]["circumstances"].request_id == id
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        *(
+            "",
+            "has space",
+            "å",
+            "<b>",
+            "tab\there",
+            "f" * 65,
+            "f" * 15,
+            f"{MINE}\x00",
+            f"{MINE} ",
+            f"{MINE}-1",
+            "request-1",
+        ),
+        *("19811218-9876", "198112189876", "1981121898761234", "9434765919", "anna.svensson", "Anna_Svensson-1981"),
+    ],
+)
+async def test_a_request_id_that_could_say_who_somebody_is_is_replaced_and_nowhere_told(client, gateway, id, caplog):
+    with caplog.at_level(logging.INFO, "gateway"):
+        response = await client.patch(ONE, content=COMMENT, headers={"x-request-id": id.encode()})
+        await client.get("/nowhere", headers={"x-request-id": id.encode()})
+    logged = "\n".join(record.getMessage() for record in caplog.records)
+    assert "request=" in logged
+    assert not id or f"request={id}" not in logged
     assert str(UUID(response.headers["x-request-id"])) == response.headers["x-request-id"]
     assert gateway.asked[0]["circumstances"].request_id == response.headers["x-request-id"]
 
@@ -636,10 +666,10 @@ async def test_our_own_faults_show_and_log_nothing_of_the_inside(client, gateway
 
 async def test_every_problem_is_in_the_log_under_its_instance(client, caplog):
     with caplog.at_level(logging.INFO, "gateway"):
-        response = await client.get(f"{EMR}/appointments/{quote(CANARY)}%0A", headers={"x-request-id": "req-7"})
+        response = await client.get(f"{EMR}/appointments/{quote(CANARY)}%0A", headers={"x-request-id": MINE})
     logged = "\n".join(record.getMessage() for record in caplog.records)
     assert response.json()["instance"] in logged
-    assert "req-7" in logged
+    assert MINE in logged
     assert "Kanarie" not in logged
 
 

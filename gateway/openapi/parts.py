@@ -100,7 +100,9 @@ def _told(description: str, type: str = "string") -> Json:
 
 
 HEADERS: Json = {
-    "requestId": _told("The client's own `x-request-id`, where it is a plain word, else a new one."),
+    "requestId": _told(
+        "The client's own `x-request-id`, if it is a UUID, a ULID or 16 to 64 hex digits, else a new one."
+    ),
     "commandId": _told("The command, for `GET /api/commands/{command_id}`."),
     "emrCalls": _told("Calls spent on the EMR.", "integer"),
     "etag": _told("A strong entity tag of the appointment."),

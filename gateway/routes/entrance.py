@@ -30,7 +30,12 @@ Heard = Callable[[str, str | None, int, float], None]
 _HUNG_UP = 499
 """What is counted where nobody waited for the answer; it is never sent."""
 
-_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_MACHINE_MADE = re.compile(
+    rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # UUID
+    rb"|(?=[0-9]*[a-fA-F])[0-9a-fA-F]{16,64}"  # ids of requests and traces; not digits alone, which number people
+    rb"|[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID
+)
+"""What a client's own id of a request may be: it is logged and recorded, so nothing that could say who somebody is."""
 _STANDING_HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 
 
@@ -144,7 +149,7 @@ def _unexpected(error: Exception, request: Request, public_url: str) -> Answer:
 
 def _request_id(scope: Scope) -> str:
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-    if len(given) == 1 and _SANE_REQUEST_ID.fullmatch(given[0]):
+    if len(given) == 1 and _MACHINE_MADE.fullmatch(given[0]):
         return str(given[0], "ascii")
     return str(uuid4())
 

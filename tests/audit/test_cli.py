@@ -92,7 +92,7 @@ def test_beside_a_gateway_that_runs_a_change_is_recorded_and_no_id_or_value_of_i
     with gateway() as (_, base):
         emr = f"{base}/api/emrs/sandbox/appointments"
         one = next(a for a in httpx.get(emr, headers=DEMO).json() if a["status"] == "booked")
-        headers = DEMO | {"x-request-id": "request-1"}
+        headers = DEMO | {"x-request-id": "ab" * 16}
         answer = httpx.patch(f"{emr}/{one['id']}", json={"comment": "canary"}, headers=headers)
         assert answer.status_code == 200
         httpx.patch(f"{emr}/{one['id']}", json={"comment": "canary"}, headers=DEMO)  # the key's answer again
@@ -101,7 +101,7 @@ def test_beside_a_gateway_that_runs_a_change_is_recorded_and_no_id_or_value_of_i
         started, told = exported(capsys)
         assert "whole: 2 entries" in said(capsys, "verify")
     assert (started["kind"], len(started["running"])) == ("gateway.started", 16)
-    assert (told["command"], told["request"]) == (answer.headers["x-command-id"], "request-1")
+    assert (told["command"], told["request"]) == (answer.headers["x-command-id"], "ab" * 16)
     assert (told["client"], told["operation"], told["state"], told["status"]) == ("demo", "update", "done", 200)
     assert (told["touched"][0]["change"], told["touched"][0]["fields"]) == ("updated", ["comment"])
     assert told["steps"] == [{"action": "change", "state": "done", "appointment": told["touched"][0]["appointment"]}]
