@@ -35,7 +35,7 @@ from gateway.port import PLUGIN_API
 from gateway.registry import PluginError, Registry
 from gateway.routes import metrics_app
 from gateway.state_dir import StateDirBusy, StateDirUnusable
-from gateway.terminal import demo, embedded, operating
+from gateway.terminal import checking, demo, embedded, operating
 from gateway.terminal.arguments import Act, parser
 from gateway.terminal.described import described
 from gateway.terminal.support_table import TABLES
@@ -170,10 +170,12 @@ def _check(asked: argparse.Namespace) -> int:
         print(note)
     if not asked.connect:
         return 0
-    failed = asyncio.run(app.unreachable(settings))
-    if failed:
-        raise ConfigError(*failed)
-    print("Every EMR account answers.")
+    result = checking.checked(settings, asked.client)
+    for note in result.untried:
+        print(note)
+    if result.failed:
+        raise ConfigError(*result.failed)
+    print(result)
     return 0
 
 

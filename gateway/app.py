@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import zoneinfo
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,8 +20,8 @@ from gateway.attention.attending import Attending
 from gateway.clients.admission import Admission
 from gateway.clients.auth import Clients
 from gateway.clients.refusals import Refusals
-from gateway.configuration.accounts import OpenAccount, Route, open_accounts, plugins_of
-from gateway.configuration.probing import Probing, probe, reason
+from gateway.configuration.accounts import Route, open_accounts, plugins_of
+from gateway.configuration.probing import Probing
 from gateway.configuration.reloading import Read, Reloading
 from gateway.configuration.settings import Settings
 from gateway.configuration.switching import Readiness, RunningAccounts, Switch
@@ -35,7 +34,6 @@ from gateway.keys import BadKey, Keys
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.locks import Locks
 from gateway.metrics import Metrics
-from gateway.port import EmrError
 from gateway.registry import Registry
 from gateway.restoring import Accounts
 from gateway.retention import Retention
@@ -73,23 +71,6 @@ def mistakes_in(settings: Settings) -> list[str]:
     except ConfigError as error:
         found.extend(error.args)
     return found
-
-
-async def unreachable(settings: Settings) -> list[str]:
-    """One read from every account: a sentence for each that does not answer."""
-    network = Network(settings.state_dir)
-    accounts = accounts_of(settings, network.route)
-    async with network.open():
-        answers = await asyncio.gather(*map(_failure, accounts.values()))
-    return [answer for answer in answers if answer is not None]
-
-
-async def _failure(account: OpenAccount) -> str | None:
-    try:
-        await probe(account)
-    except EmrError as error:
-        return f"client {account.client_id}: emrs.{account.key} does not answer: {reason(error)}"
-    return None
 
 
 def metrics_registry() -> CollectorRegistry:

@@ -189,12 +189,18 @@ class Terminal:
             )
         return found[0]
 
-    def secret_of(self, client_id: str) -> str:
-        """As its client sends it, asked for."""
-        (told,) = asked_for(f"Secret of client {client_id}")
-        secret = as_sent(told)
-        self._prove(self._client(client_id), secret)
-        return secret
+    def has_stored(self, client_id: str) -> None:
+        """Raises CantOpen for a client that has no account whose credentials are in the store."""
+        if client_id not in {at.client for at in self._locked}:
+            raise CantOpen(f"No EMR account of client {client_id} has its credentials in the store.")
+
+    def secrets_of(self, *client_ids: str) -> dict[str, str]:
+        """As these clients send them, asked for in this order. Raises CantOpen for what is none of the client's."""
+        told = asked_for(*(f"Secret of client {id}" for id in client_ids))
+        secrets = {id: as_sent(one) for id, one in zip(client_ids, told, strict=True)}
+        for id, secret in secrets.items():
+            self._prove(self._client(id), secret)
+        return secrets
 
     def consent(self, one: Locked, secret: str) -> Consent:
         """As its owner is asked for it, by what is stored already."""

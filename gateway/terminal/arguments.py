@@ -29,6 +29,13 @@ def parser(acts: Mapping[str, Act], version: str) -> argparse.ArgumentParser:
     serve.set_defaults(run=acts["serve"])
     check = commands.add_parser("check", parents=[clients], help="say every mistake in the configuration")
     check.add_argument("--connect", action="store_true", help="also read once from every EMR account")
+    check.add_argument(
+        "--client",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="with --connect: also its accounts in the store; reads the client's secret (may be given several times)",
+    )
     check.set_defaults(run=acts["check"])
     attend = commands.add_parser("commands", help="see commands that need a person, and settle them")
     terminal.add_commands(attend, clients)

@@ -69,7 +69,7 @@ async def connect(settings: Settings, emr: str, client_id: str | None, port: int
         one = desk.connectable(emr, client_id)
         facts = {"client": one.at.client, "emr": one.at.emr}
         with recorded(settings, desk.keys, "credentials.connect", facts):
-            secret = desk.secret_of(one.at.client)
+            (secret,) = desk.secrets_of(one.at.client).values()
             consent, network = desk.consent(one, secret), Network(settings.state_dir)
             told = provisional(one.settings, one.vendor.settings)
             assert told is not None  # else it would be no account that is to be connected
