@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 MARK = "Kanarie"
 """In names, comments, codes, keys and secrets, and in ids that nobody has."""
@@ -40,7 +41,21 @@ def emr(port: int, folder: Path) -> None:
     named = Clinic.next_ref
     Clinic.next_ref = lambda self, letter: ID + named(self, letter)
     folder.mkdir(exist_ok=True)
-    uvicorn.run(build_app(folder, late_s=0.3), host="127.0.0.1", port=port, log_level="critical")
+    uvicorn.run(_by_a_marked_key(build_app(folder, late_s=0.3)), host="127.0.0.1", port=port, log_level="critical")
+
+
+def _by_a_marked_key(app: ASGIApp) -> ASGIApp:
+    """It lets in who shows the marked key, and nobody by the sandbox's usual one."""
+    name, theirs, usual = b"x-clinic-key", f"{MARK}-key".encode(), b"one-key"
+
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            known = {theirs: usual, usual: b"-"}
+            headers = [(key, known.get(value, value) if key == name else value) for key, value in scope["headers"]]
+            scope = {**scope, "headers": headers}
+        await app(scope, receive, send)
+
+    return door
 
 
 def gateway(arguments: list[str]) -> int:
