@@ -254,8 +254,6 @@ def problem(answer: httpx.Response) -> gw.EmrError | None:
 
 
 # -- introduction ------------------------------------------------------------------------------------------------------
-
-
 def consent(settings: Settings) -> gw.Consent:
     """OAuth 2, authorization code: somebody lets the gateway in, with their own rights."""
     return gw.Consent(
