@@ -5,174 +5,109 @@ Dates are MM/DD/YYYY and times HH:MM by the department's clock, without an offse
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 import httpx
 
-from gateway.plugin import Appointment, Entry, Kind, Receipt, Refused, Slot, Span, Status, from_wall, repeated, to_wall
+import gateway.plugin as gw
+from gateway.plugin import Status
 
-Json = Mapping[str, Any]
+Form = Mapping[str, str | None]
 
-OPEN, FUTURE, CANCELLED = "o", "f", "x"
-STATUS = {FUTURE: Status.BOOKED, "3": Status.COMPLETED, "4": Status.COMPLETED, CANCELLED: Status.CANCELLED}
-"""Whoever is checked in (`2`), and any letter that there is not today, is OTHER. `o` is a slot."""
-DIRECTORIES = {
-    Kind.CARE_UNIT: ("departments", "departmentid", ("name",)),
-    Kind.RESOURCE: ("providers", "providerid", ("displayname",)),
-    Kind.SERVICE: ("appointmenttypes", "appointmenttypeid", ("name",)),
-}
 YES = "true"
-ALL = {Kind.CARE_UNIT: {"showalldepartments": YES}, Kind.SERVICE: {"hidenonpatient": "false"}}
-"""What is said to see all of a directory."""
+BEYOND_WEB = {"ignoreschedulablepermission": YES}
+"""What is said to see or take also what the practice does not open to scheduling over the web."""
+OPEN, CANCELLED = "o", "x"
+STATUS = {"f": Status.BOOKED, "3": Status.COMPLETED, "4": Status.COMPLETED, CANCELLED: Status.CANCELLED}
+"""Whoever is checked in (`2`), and any letter that there is not today, is OTHER. `o` is a slot."""
 
 # -- theirs into ours -------------------------------------------------------------------------------------------------
 
 
-def is_id(id: str | None) -> bool:
-    return id is not None and re.fullmatch(r"[1-9][0-9]{0,17}", id) is not None
-
-
-def id_of(value: object) -> str:
-    """Ids are numbers in some answers and texts in others. Raises TypeError for what is none."""
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    if text is None or not is_id(text):
-        raise TypeError("not an id")
-    return text
-
-
-def _id_or_none(row: Json, name: str) -> str | None:
-    """Where there is none, it is left out or empty."""
-    return None if row.get(name) in (None, "") else id_of(row[name])
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is told of one record by itself: which it is, and where the lists have it."""
-
-    id: str
-    status: str
-    day: date
-    department_id: str
-    provider_id: str
-    moved_to: str | None
-
-    @classmethod
-    def of(cls, row: Json) -> Record:
-        department, provider = id_of(row["departmentid"]), id_of(row["providerid"])
-        id, status, moved_to = id_of(row["appointmentid"]), row["appointmentstatus"], _moved_to(row)
-        if not isinstance(status, str):
-            raise TypeError("a status is a letter")
-        return cls(id, status, day_of(row["date"]), department, provider, moved_to)
-
-
-def _moved_to(row: Json) -> str | None:
-    return _id_or_none(row, "rescheduledappointmentid")
-
-
-def appointment(row: Json, zone: ZoneInfo, confirmed_id: str | None) -> Appointment:
-    """A row of a list of booked ones, or of an answer, which shows less."""
-    span = _span(row, zone)
-    id, notes = id_of(row["appointmentid"]), [_note(note) for note in row.get("appointmentnotes") or ()]
-    confirmed = None if confirmed_id is None else _id_or_none(row, "appointmentconfirmationid") == confirmed_id
-    made = Appointment(
+def appointment(row: gw.Row, zone: ZoneInfo, confirmed_id: str | None) -> gw.Appointment:
+    """A row of a list of booked ones. One by itself, which may be a slot, and one in an answer to a write show less."""
+    id, span = gw.id_of(row["appointmentid"]), _span(row, zone)
+    moved_to = gw.id_or_none(row.get("rescheduledappointmentid"))
+    made = gw.Appointment(
         id=id,
         start=span.start,
         end=span.end,
         status=_status(row),
-        patient_id=_id_or_none(row, "patientid"),
-        resource_id=id_of(row["providerid"]),
-        healthcare_service_id=_id_or_none(row, "appointmenttypeid"),
-        care_unit_id=id_of(row["departmentid"]),
-        confirmed=confirmed,
+        patient_id=gw.id_or_none(row.get("patientid")),
+        resource_id=gw.id_of(row["providerid"]),
+        healthcare_service_id=gw.id_or_none(row.get("appointmenttypeid")),
+        care_unit_id=gw.id_of(row["departmentid"]),
+        confirmed=None if confirmed_id is None else gw.id_or_none(row.get("appointmentconfirmationid")) == confirmed_id,
         version=row.get("lastmodified"),
         slot_ids=(id,),
-        native={"moved": _moved_to(row) is not None},
+        native={"is_slot": row["appointmentstatus"] == OPEN, "moved_to": moved_to},
     )
-    return commented(made, notes)
+    return _commented(made, row.get("appointmentnotes") or (), "id", "text")
 
 
-def commented(made: Appointment, notes: list[tuple[int, str]]) -> Appointment:
+def with_notes(found: gw.Appointment, answer: httpx.Response) -> gw.Appointment:
+    return _commented(found, answer.json()["notes"], "noteid", "notetext")
+
+
+def _commented(made: gw.Appointment, notes: Sequence[gw.Row], id: str, text: str) -> gw.Appointment:
     """The newest note is the comment; older ones lie below it."""
-    id, text = max(notes, default=(None, ""))
-    native = {**made.native, "note": None if id is None else str(id), "below": len(notes) > 1}
-    return replace(made, comment=text or None, native=native)
+    told = [(int(gw.id_of(row[id])), gw.text(row[text])) for row in notes]
+    newest, comment = max(told, default=(None, ""))
+    return replace(made, comment=comment or None, native={**made.native, "note": newest, "below": len(told) > 1})
 
 
-def notes(answer: httpx.Response) -> list[tuple[int, str]]:
-    return [_note({"id": note["noteid"], "text": note["notetext"]}) for note in answer.json()["notes"]]
+def zone(row: gw.Row) -> tuple[str, str]:
+    """Of a department. One that tells no zone is nobody's: when something is there would be a guess."""
+    return gw.id_of(row["departmentid"]), gw.text(row.get("timezonename") or "")
 
 
-def _note(row: Json) -> tuple[int, str]:
-    if not isinstance(row["text"], str):
-        raise TypeError("a note is a text")
-    return int(id_of(row["id"])), row["text"]
-
-
-def _status(row: Json) -> Status:
+def _status(row: gw.Row) -> Status:
     """Who did not come is cancelled for a reason that says so."""
-    letter = row["appointmentstatus"]
-    if letter == CANCELLED and str(row.get("cancelreasonnoshow")).lower() == YES:
-        return Status.NO_SHOW
-    return STATUS.get(letter, Status.OTHER)
+    letter = gw.text(row["appointmentstatus"])
+    has_not_come = letter == CANCELLED and str(row.get("cancelreasonnoshow")).lower() == YES
+    return Status.NO_SHOW if has_not_come else STATUS.get(letter, Status.OTHER)
 
 
-def slot(row: Json, zone: ZoneInfo, service: str | None) -> Slot | None:
+def slot(row: gw.Row, zone: ZoneInfo, service: str | None) -> gw.Slot | None:
     """`None`: nobody can be booked there, or it is not certain when it is."""
-    span, kind = _span(row, zone), id_of(row["appointmenttypeid"])
-    place = (id_of(row["providerid"]), service or kind, id_of(row["departmentid"]))
-    shown = Slot(span.start, span.end, *place, id=id_of(row["appointmentid"]), native={"type": kind})
-    certain = span.start.replace(tzinfo=None) == _wall(row) and not any(repeated(end, zone) for end in span_ends(span))
-    return shown if certain and not row.get("frozen") else None
+    span, kind = _span(row, zone), gw.id_of(row["appointmenttypeid"])
+    place = (gw.id_of(row["providerid"]), service or kind, gw.id_of(row["departmentid"]))
+    shown = gw.Slot(span.start, span.end, *place, id=gw.id_of(row["appointmentid"]))
+    is_skipped = span.start.replace(tzinfo=None) != _wall(row)
+    is_certain = not (is_skipped or gw.repeated(span.start, zone) or gw.repeated(span.end, zone))
+    return shown if is_certain and not row.get("frozen") else None
 
 
-def span_ends(span: Span) -> tuple[datetime, datetime]:
-    return span.start, span.end
+def _wall(row: gw.Row) -> datetime:
+    month, day, year = map(int, row["date"].split("/"))
+    return datetime.combine(date(year, month, day), time.fromisoformat(row["starttime"]))
 
 
-def _wall(row: Json) -> datetime:
-    return datetime.combine(day_of(row["date"]), time.fromisoformat(row["starttime"]))
-
-
-def _span(row: Json, zone: ZoneInfo) -> Span:
-    minutes = row["duration"]
-    if not isinstance(minutes, int) or isinstance(minutes, bool) or minutes <= 0:
-        raise TypeError("no length")
-    start = from_wall(_wall(row), zone)
-    return Span(start, (start.astimezone(UTC) + timedelta(minutes=minutes)).astimezone(zone))
-
-
-def day_of(text: str) -> date:
-    month, day, year = map(int, text.split("/"))
-    return date(year, month, day)
-
-
-def entry(kind: Kind, row: Json) -> Entry:
-    _, id, names = DIRECTORIES[kind]
-    return Entry(id_of(row[id]), " ".join(row[name] for name in names))
+def _span(row: gw.Row, zone: ZoneInfo) -> gw.Span:
+    start = gw.from_wall(_wall(row), zone)
+    return gw.Span(start, gw.minutes_after(start, row["duration"]))
 
 
 # -- answers to writes ------------------------------------------------------------------------------------------------
 
 
-def placed(wanted: Slot, zone: ZoneInfo, comment: str | None, answer: httpx.Response) -> Receipt:
+def placed(wanted: gw.Appointment, slot_id: str | None, zone: ZoneInfo, answer: httpx.Response) -> gw.Receipt:
     """What was booked or moved, as a list of one. It shows too little to be the appointment: only where it tells of
     another place than the wanted one is it kept, as proof that this is the EMR's own doing. The comment goes along."""
     (row,) = answer.json()
     made = appointment(row, zone, None)
-    if (made.id, made.resource_id) == (wanted.id, wanted.resource_id) and made.span.same(wanted.span):
-        return Receipt(id=made.id)
-    return Receipt(appointment=replace(made, comment=comment))
+    if (made.id, made.resource_id) == (slot_id, wanted.resource_id) and made.span.same(wanted.span):
+        return gw.Receipt(id=made.id)
+    return gw.Receipt(appointment=replace(made, comment=wanted.comment))
 
 
 def opened(answer: httpx.Response) -> str:
     """The id of a slot that was made, by which its time is told."""
     ((id, _),) = answer.json()["appointmentids"].items()
-    return id_of(id)
+    return gw.id_of(id)
 
 
 def done(answer: httpx.Response) -> None:
@@ -180,7 +115,7 @@ def done(answer: httpx.Response) -> None:
     body = answer.json()
     told = body[0] if isinstance(body, list) else body
     if told.get("success") in (False, "false"):
-        raise Refused("rule")
+        raise gw.Refused("rule")
     if "error" in told or not {"success", "status"} & set(told):
         raise ValueError("neither done nor refused")
 
@@ -188,18 +123,32 @@ def done(answer: httpx.Response) -> None:
 # -- ours into theirs -------------------------------------------------------------------------------------------------
 
 
-def said(day: date) -> str:
-    return f"{day:%m/%d/%Y}"
+def booked(first: date, last: date, unit: str | None, provider: str | None, patient: str | None = None) -> gw.Query:
+    """Cancelled ones, too."""
+    ids = gw.given({"departmentid": unit, "providerid": provider, "patientid": patient})
+    return [*_days(first, last), *ids.items(), ("showcancelled", YES)]
 
 
-def days(span: Span, zone: ZoneInfo, *, from_before: bool = False) -> dict[str, str]:
-    """The local days that a span touches; `from_before`: and the one before, from which something may reach into it."""
-    first = span.start.astimezone(zone).date() - timedelta(days=from_before)
-    last = (span.end.astimezone(zone) - timedelta.resolution).date()
-    return {"startdate": said(first), "enddate": said(max(first, last))}
+def to_be_booked(wanted: gw.FindFreeTime, units: Sequence[str], zone: ZoneInfo, *, beyond: bool) -> gw.Query:
+    """`beyond`: also what the practice does not open to scheduling over the web."""
+    kind = wanted.healthcare_service_id
+    what = {"reasonid": "-1"} if kind is None else {"appointmenttypeid": kind}
+    where = {"departmentid": ",".join(units), **gw.given({"providerid": wanted.resource_id})}
+    how = {**BEYOND_WEB, "bypassscheduletimechecks": YES} if beyond else {}
+    return [*_days(*gw.local_days(wanted.span, zone)), *what.items(), *where.items(), *how.items()]
 
 
-def new_slot(span: Span, zone: ZoneInfo, provider: str | None, kind: str | None, department: str | None) -> Json:
-    wall = to_wall(span.start, zone, each_s=60)
-    place = {"departmentid": department, "providerid": provider, "appointmenttypeid": kind}
-    return {"appointmentdate": said(wall.date()), "appointmenttime": f"{wall:%H:%M}", **place}
+def _days(first: date, last: date) -> gw.Query:
+    return [("startdate", f"{first:%m/%d/%Y}"), ("enddate", f"{last:%m/%d/%Y}")]
+
+
+def booking(step: gw.Create, slot: gw.Slot, *, is_quiet: bool) -> Form:
+    kind, unit = step.healthcare_service_id or slot.healthcare_service_id, step.care_unit_id or slot.care_unit_id
+    quiet = {"donotsendconfirmationemail": YES} if is_quiet else {}
+    return {"patientid": step.patient_id, "appointmenttypeid": kind, **quiet, "departmentid": unit}
+
+
+def new_slot(wanted: gw.Slot, zone: ZoneInfo) -> Form:
+    wall, kind = gw.to_wall(wanted.start, zone, each_s=60), wanted.healthcare_service_id
+    place = {"departmentid": wanted.care_unit_id, "providerid": wanted.resource_id, "appointmenttypeid": kind}
+    return {"appointmentdate": f"{wall:%m/%d/%Y}", "appointmenttime": f"{wall:%H:%M}", **place}

@@ -25,6 +25,7 @@ from gateway.plugin import (
     FindFreeTime,
     Kind,
     MaybeDone,
+    NotSent,
     ReadCalendar,
     Refused,
     Slot,
@@ -340,6 +341,18 @@ async def test_no_slot_is_made_for_a_move_that_is_no_way_back(athena, emr):
     with pytest.raises(Refused) as no:
         await emr.change(Change(chain="x", before=booked(), span=LATER.span, new_id=True))
     assert no.value.reason == "taken"
+
+
+@pytest.mark.parametrize("list_", ["open", "booked"])
+async def test_a_slot_that_can_not_be_looked_for_says_nothing_of_the_move(athena, emr, list_):
+    for name in ("open", "booked"):
+        athena.get(f"{PRACTICE}/appointments/{name}").respond(500 if name == list_ else 200, json=listed())
+    step = Change(chain="x", before=booked(), span=LATER.span, new_id=True, restores=booked(starttime="11:15"))
+    with pytest.raises(NotSent):
+        await emr.change(step)
+    assert not [
+        call for call in athena.calls if call.request.method != "GET" and "appointments" in str(call.request.url)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_what_is_offered_begins_when_the_clock_shows_it_and_lasts_as_long_as_is_
     if slot is not None:
         assert slot.start.replace(tzinfo=None, fold=0) == wall
         assert slot.span.length == timedelta(minutes=minutes)
-        said = words.new_slot(slot.span, ZONE, "528", "4", "1")
+        said = words.new_slot(slot, ZONE)
         assert (said["appointmentdate"], said["appointmenttime"]) == (f"{wall:%m/%d/%Y}", f"{wall:%H:%M}")
 
 
