@@ -35,6 +35,7 @@ from gateway.vendor.paging import (
     CutShort,
     Page,
     by_cursor,
+    by_limit,
     by_link,
     by_number,
     by_offset,
@@ -43,7 +44,7 @@ from gateway.vendor.paging import (
     linked,
 )
 from gateway.vendor.rest import Directory, Query, RestEmr, Row
-from gateway.vendor.saying import as_number, beforehand, explained, given, if_there, mark, the_same, units
+from gateway.vendor.saying import as_number, beforehand, explained, given, if_known, if_there, mark, the_same, units
 from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone, of_form
 from gateway.vendor.smart_backend import SmartBackend
 from gateway.vendor.stretches import by_days
@@ -110,6 +111,7 @@ __all__ = [
     "bookable",
     "by_cursor",
     "by_days",
+    "by_limit",
     "by_link",
     "by_number",
     "by_offset",
@@ -124,6 +126,7 @@ __all__ = [
     "hours",
     "id_of",
     "id_or_none",
+    "if_known",
     "if_there",
     "in_the_way",
     "in_utc",

@@ -109,6 +109,27 @@ async def by_offset(ask: Callable[[int], Awaitable[Page[T]]], *, size: int) -> l
     return await _whole(walk)
 
 
+async def by_limit(
+    http: VendorHttp,
+    path: str,
+    parse: Callable[[httpx.Response], Page[T]],
+    names: tuple[str, str],
+    *,
+    size: int,
+    params: Sequence[tuple[str, str]] = (),
+) -> list[T]:
+    """`GET path` by an offset and for at most `size` items, as the parameters are called for which `names` has the two.
+
+    Raises EmrError as `by_number` does.
+    """
+
+    async def ask(offset: int) -> Page[T]:
+        told = zip(names, (str(offset), str(size)), strict=True)
+        return await http.read(path, parse, params=[*params, *told])
+
+    return await by_offset(ask, size=size)
+
+
 async def by_cursor(ask: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]:
     """`ask` for the first page by `None`, and for each next one by the cursor that the page before has told.
 

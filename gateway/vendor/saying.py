@@ -57,6 +57,14 @@ async def if_there(asking: Awaitable[T]) -> T | None:
         return None
 
 
+async def if_known(asking: Awaitable[T]) -> T | None:
+    """What a read shows, or `None` where it fails: for a look after a write, which may only add to what is known."""
+    try:
+        return await asking
+    except EmrError:
+        return None
+
+
 async def beforehand(asking: Awaitable[T]) -> T:
     """What a read shows without which a write can't go out. Raises NotSent where it fails and nobody knows why: that is
     about the read, and would else be taken for what became of the write."""
@@ -81,14 +89,7 @@ async def explained(writing: Awaitable[T], look: Callable[[Refused], Awaitable[R
     try:
         return await writing
     except Refused as no:
-        why = await _why(no, look) if no.reason in SAYS_LITTLE else no
-        if why is no:
+        why = await if_known(look(no)) if no.reason in SAYS_LITTLE else None
+        if why is None or why is no:
             raise
         raise why from no
-
-
-async def _why(no: Refused, look: Callable[[Refused], Awaitable[Refused]]) -> Refused:
-    try:
-        return await look(no)
-    except EmrError:
-        return no

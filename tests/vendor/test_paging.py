@@ -24,6 +24,7 @@ from gateway.vendor.paging import (
     CutShort,
     Page,
     by_cursor,
+    by_limit,
     by_link,
     by_number,
     by_offset,
@@ -425,6 +426,7 @@ async def test_each_way_goes_over_the_accounts_door_with_whatever_the_vendor_wan
         "c",
     ]
     assert await by_offset(lambda n: http.read("/o", page, params={"Offset": n, "Limit": 2}), size=2) == ["a", "b"]
+    assert await by_limit(http, "/o", page, ("Offset", "Limit"), size=2) == ["a", "b"]
     assert await by_cursor(by_query) == ["a", "b"]
 
 

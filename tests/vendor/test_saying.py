@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.plugin import MaybeDone, NotSent, Refused, Throttled, beforehand, explained
+from gateway.plugin import MaybeDone, NotSent, Refused, Throttled, beforehand, explained, if_known
 
 
 async def ending(how: str | Exception) -> str:
@@ -61,3 +61,9 @@ async def test_what_had_to_be_known_before_a_write_and_is_not_was_not_sent():
     for told in (Refused("rule"), Throttled()):
         with pytest.raises(type(told)):
             await beforehand(ending(told))
+
+
+@pytest.mark.parametrize("failure", [MaybeDone(), NotSent(), Throttled(), Refused("credentials")])
+async def test_a_look_after_a_write_only_adds_to_what_is_known(failure):
+    assert await if_known(ending("known")) == "known"
+    assert await if_known(ending(failure)) is None
