@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import respx
 
-from gateway.plugin import Account, Appointment, Door, Emr, Span
-from plugins.opendental import Settings, emr_open, words
+from gateway.plugin import Account, Appointment, Door, Span
+from plugins.opendental import OpenDental, Settings, emr_open
 from tests.plugins.opendental.samples import BOOKED, URL
 
 ZONE = ZoneInfo("America/New_York")
@@ -19,12 +19,14 @@ NOW = datetime(2027, 2, 20, 12, tzinfo=UTC)
 ONE = f"{URL}/appointments/1001"
 
 
-def opened(router: respx.MockRouter, reason: str | None = None, **more: Any) -> Emr:
+def opened(router: respx.MockRouter, reason: str | None = None, **more: Any) -> OpenDental:
     """Its pace is kept by the gateway around it, not by the door alone."""
     told = {"office": "test", "developer_key": "devkey", "customer_key": "custkey", "zone": "America/New_York",
             "confirmed": [21, 22], **more}  # fmt: skip
     door = Door(httpx.MockTransport(router.async_handler))
-    return emr_open(Account("office", Settings.model_validate(told), door, cancel_reason=reason))
+    emr = emr_open(Account("office", Settings.model_validate(told), door, cancel_reason=reason))
+    assert isinstance(emr, OpenDental)
+    return emr
 
 
 def sent(router: respx.MockRouter, n: int = -1) -> httpx.Request:
@@ -36,7 +38,7 @@ def body(router: respx.MockRouter, n: int = -1) -> Any:
 
 
 def booked(row: Any = BOOKED) -> Appointment:
-    found = words.appointment(row, ZONE, (21, 22))
+    found = opened(respx.MockRouter()).read(row)
     assert found is not None
     return found
 

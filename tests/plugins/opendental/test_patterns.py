@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.opendental.words import LONGEST_UNITS, _resized
+from plugins.opendental import LONGEST_UNITS, _resized
 
 PATTERNS = st.text("X/", min_size=1, max_size=LONGEST_UNITS)
 LENGTHS = st.integers(1, LONGEST_UNITS)

@@ -16,8 +16,7 @@ from gateway.plugin import (
     Span,
     Status,
 )
-from plugins.opendental import words
-from tests.plugins.opendental.asking import NINE, ONE, ZONE, at, booked, sent
+from tests.plugins.opendental.asking import NINE, ONE, at, booked, opened, sent
 from tests.plugins.opendental.samples import BOOKED, CHAIR, HYGIENE, PLANNED, PROVIDER, URL, WINDOW
 
 
@@ -62,8 +61,8 @@ def test_what_its_fields_say(changes, told):
     assert {name: getattr(read, name) for name in told} == told
 
 
-def test_without_definitions_nothing_is_said_about_confirmation():
-    found = words.appointment(BOOKED, ZONE)
+def test_without_definitions_nothing_is_said_about_confirmation(vendor):
+    found = opened(vendor, confirmed=[]).read(BOOKED)
     assert found is not None
     assert found.confirmed is None
 
