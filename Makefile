@@ -12,8 +12,9 @@ NEW_PLUGIN := gateway/new_plugin/template
 PIP_FLAGS := --quiet --disable-pip-version-check
 BENCHES := $(patsubst bench/%.py,bench.%,$(filter-out bench/__%.py,$(wildcard bench/*.py)))
 
-# How long each account's part of the fault matrix may take, in seconds; and how many histories are played.
-FAULTS_S ?= $(if $(BOUND),2,45)
+# How long each account's part of the fault matrix may take, in seconds, if not all of it is tried; and how many histories
+# are played.
+FAULTS_S ?= $(if $(BOUND),2,inf)
 RUNS ?= $(if $(BOUND),60,1000)
 export FAULTS_S RUNS
 
@@ -39,9 +40,10 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	for bench in $(BENCHES); do $(IN) -m $$bench || exit 1; done
 
-# The gateway is killed at every boundary that it crosses, and started again; BOUND=n: at n at most of each scenario on
-# each EMR. And the whole of what `make test` tries a part of: the matrix, as far as the time goes, kills, and fuzzing; and
-# histories, the same for the same SEED. The gateways that are broken on purpose are tried only where nothing is bounded.
+# The gateway is killed at every boundary that it crosses, and started again; and answers to its writes are lost. BOUND=n: n
+# of these at most for each scenario on each EMR, and of each vendor one scenario, another one for another SEED. And the
+# whole of what `make test` tries a part of: the matrix, kills, and fuzzing; and histories, the same for the same SEED. The
+# gateways that are broken on purpose are tried only where nothing is bounded.
 BOUND ?=
 faults: $(VENV)/dev.stamp
 	BOUND=$(BOUND) PYTHONHASHSEED=0 $(IN) -m pytest -n 2 -m faults $(if $(BOUND),--deselect tests/histories/test_mutants.py) \

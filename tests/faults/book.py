@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from plugins.sandbox.emr.clinic import half_hours, working_day
-from tests.faults.scenarios import DAYS
+from tests.faults.cast import Cast
 
-STAFF = ("D1", "D2", "D3")
-GONE = ("ANNULLED", "MOVED")
+GONE = ("ANNULLED", "MOVED", "gone")
 VERSIONED = frozenset({"rev"})
 NAMED = VERSIONED | {"ref", "moved_to"}
 """What another run of the same would have named otherwise."""
@@ -42,10 +39,15 @@ class View:
     """The half hours on offer, by who and when."""
     messages: tuple[Row, ...]
 
-    def beyond(self, other: View, but: Collection[str]) -> list[str]:
-        """What stands here and not there, names left out that `but` has."""
-        here, there = (Counter(str(_without(row, but)) for row in view.bookings) for view in (self, other))
+    def beyond(self, other: View, but: Collection[str], *, traces: bool = True) -> list[str]:
+        """What is here and not there, names left out that `but` has; without `traces` only what stands."""
+        here, there = (
+            Counter(str(_without(row, but)) for row in rows) for rows in (self._rows(traces), other.bookings)
+        )
         return sorted((here - there).elements())
+
+    def _rows(self, traces: bool) -> Collection[Row]:
+        return self.bookings if traces else self.standing
 
     def said(self) -> list[str]:
         return sorted(str(_without(row, {"about"})) for row in self.messages)
@@ -62,49 +64,44 @@ def _without(row: Mapping[str, Any], names: Collection[str]) -> Row:
     return {name: value for name, value in row.items() if name not in names}
 
 
-class Desk:
+class Desk(ABC):
     """Where the staff of one clinic works."""
 
-    def __init__(self, http: httpx.AsyncClient, base: str, personality: str, clinic: str, today: date) -> None:
-        self._http, self._base, self._clinic, self._today = http, base, clinic, today
-        self._address = f"{base}/{personality}/{clinic}"
+    def __init__(self, http: httpx.AsyncClient, base: str, address: str, clinic: str) -> None:
+        self._http, self._base, self._address, self._clinic = http, base, address, clinic
 
+    @abstractmethod
+    async def open(self) -> tuple[Cast, Mapping[str, Any]]:
+        """Who is there, and the settings of an account."""
+
+    @abstractmethod
     async def view(self) -> View:
-        """Once nothing is on its way any more."""
-        while not (await self.seen())["quiet"]:  # noqa: ASYNC110  another process tells nobody when it is
-            await asyncio.sleep(0.02)
-        days = [working_day(self._today, n) for n in DAYS]
-        until = (days[-1] + timedelta(days=1)).isoformat()
-        free = await self._get("/free", **{"from": f"{days[0]}T00:00", "until": f"{until}T00:00"})
-        bookings, messages = await self._get("/bookings"), await self._get("/messages")
-        offered = frozenset((row["with"], row["begins"]) for row in free["slots"])
-        view = View(tuple(bookings["bookings"]), offered, tuple(messages["messages"]))
-        self._agrees(view)
-        return view
+        """Once nothing is on its way any more. Raises Wrong where the book does not agree with itself."""
 
+    @abstractmethod
     async def booking(self, ref: str) -> Row:
         """As it stands now, wherever it has moved to."""
-        while True:
-            (row,) = (await self._get("/bookings", ref=ref))["bookings"]
-            if not row["moved_to"]:
-                return dict(row)
-            ref = row["moved_to"]
+
+    async def let_in(self) -> str | None:
+        """Let the gateway in; → the refresh token, where the EMR has such a thing."""
+        return None
 
     async def seen(self) -> Any:
+        """What the EMR was asked to write."""
         return (await self._http.get(f"{self._base}/_seen", params={"clinic": self._clinic})).json()
 
-    def _agrees(self, view: View) -> None:
-        """A half hour is on offer unless somebody stands there, and nobody stands where another one does."""
-        every = [begins for n in DAYS for begins, _ in half_hours(working_day(self._today, n))]
-        held = [(row["with"], at) for row in view.standing for at in every if row["begins"] <= at < row["ends"]]
-        if len(set(held)) < len(held):
-            raise Wrong("doubled", f"two stand at one time: {sorted(held)}")
-        wanted = {(who, at) for who in STAFF for at in every} - set(held)
-        if view.free != wanted:
-            raise Wrong("untrue", f"slots and bookings don't agree: {sorted(view.free ^ wanted)}")
+    async def _is_still(self) -> bool:
+        return bool((await self.seen())["quiet"])
 
-    async def _get(self, path: str, **params: str) -> Any:
-        headers = {"x-clinic-key": f"{self._clinic}-key", "x-staff": "yes"}
-        answer = await self._http.get(self._address + path, params=params, headers=headers)
-        answer.raise_for_status()
-        return answer.json()
+
+class Emr(Protocol):
+    """One EMR of a campaign."""
+
+    plugin: str
+    name: str
+    undone_but: frozenset[str]
+    """What an undo may leave otherwise than it was."""
+    withdraws: bool
+    """What was created and is undone is gone without a trace."""
+
+    def desk(self, http: httpx.AsyncClient, clinic: str) -> Desk: ...

@@ -6,16 +6,17 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import date
 from itertools import count
-from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import Any, TypeVar
 
 from tests.faults.book import Wrong
-from tests.faults.scenarios import PERSONALITIES, SCENARIOS, Scenario
+from tests.faults.lies import LIES, Lie
+from tests.faults.sandbox import PERSONALITIES
+from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.trial import Place, Trial
+from tests.faults.vendor import VENDORS
+
+T = TypeVar("T")
 
 AT_ONCE = 8
 """How many cases run side by side: most of the time of most of them is patience."""
@@ -34,18 +35,9 @@ def _clinic() -> str:
 
 
 class Campaign:
-    def __init__(
-        self,
-        sandbox: tuple[Path, str, date],
-        http: httpx.AsyncClient,
-        scenario: Scenario,
-        personality: str,
-        planted: str | None = None,
-    ) -> None:
-        folder, base, today = sandbox
-        self._place = Place(base=base, folder=folder, today=today, personality=personality, http=http)
-        self._scenario, self._planted = scenario, planted
-        self._name = f"{scenario.name}, {personality}"
+    def __init__(self, place: Place, scenario: Scenario, planted: str | None = None) -> None:
+        self._place, self._scenario, self._planted = place, scenario, planted
+        self._name = f"{scenario.name}, {place.emr.name}"
         self._slots = asyncio.Semaphore(AT_ONCE)
         self.tally: Counter[str] = Counter()
         self.wrong: list[str] = []
@@ -65,12 +57,23 @@ class Campaign:
         some = range(1 + self._offset % SPREAD, points + 1, SPREAD)
         await asyncio.gather(*(self._recoveries(n, bound) for n in spread(some, bound and max(1, bound // 2), 0)))
 
+    async def lied_to(self, bound: int | None) -> None:
+        """Of each write the answer is lost in every way, though the EMR carries it out."""
+        self._name += ", lied to"
+        writes = (await self._straight()).writes
+        every = [Lie(kind, n) for n in range(1, writes + 1) for kind in LIES]
+        await asyncio.gather(*(self._case(lie=lie) for lie in spread(every, bound, self._offset)))
+
     async def _boundaries(self) -> int:
         """How many a sound gateway comes to; and what it leaves, which is what the others are held against."""
+        straight = await self._straight()
+        return straight.boundaries
+
+    async def _straight(self) -> Trial:
         straight = Trial(self._place, _clinic(), self._scenario)
         await straight.run()
         self._reference = straight.record
-        return straight.boundaries
+        return straight
 
     async def _recoveries(self, n: int, bound: int | None) -> None:
         """The m-th boundary of a recovery is there as long as one dies at it."""
@@ -79,7 +82,7 @@ class Campaign:
             if not await self._case(n, m):
                 return
 
-    async def _case(self, *deaths: int) -> bool:
+    async def _case(self, *deaths: int, lie: Lie | None = None) -> bool:
         """→ whether the gateway died as often as it was to."""
         async with self._slots:
             trial = Trial(
@@ -90,26 +93,31 @@ class Campaign:
                 deaths=deaths,
                 eager=sum(deaths) % 2 == 1,
                 planted=self._planted,
+                lie=lie,
             )
             try:
                 await trial.run()
             except Wrong as wrong:
                 self.tally[wrong.kind] += 1
-                self.wrong.append(f"{self._name}, killed at {deaths} {trial.lives.died_at}: {wrong}"[:2000])
-            self.tally.update("reported" if end == "needs_attention" else end for end in trial.ends[:1])
-            died = len(trial.lives.died_at) == len(deaths)
-            self.tally["killed" if died else "not reached"] += 1
-            return died
+                how = f"killed at {deaths} {trial.lives.died_at}" if lie is None else str(lie)
+                self.wrong.append(f"{self._name}, {how}: {wrong}"[:2000])
+            return self._count(trial, len(deaths), lie)
+
+    def _count(self, trial: Trial, deaths: int, lie: Lie | None) -> bool:
+        self.tally.update("reported" if end == "needs_attention" else end for end in trial.ends[:1])
+        self.tally["let in anew"] += max(0, trial.consent.given - 1)
+        died = len(trial.lives.died_at) == deaths
+        self.tally["lied to" if lie is not None else "killed" if died else "not reached"] += 1
+        return died
 
     @property
     def _offset(self) -> int:
         """So that bounded runs of neighbours don't all take the same boundaries; the same in every run."""
-        return list(SCENARIOS).index(self._scenario.name) * len(PERSONALITIES) + PERSONALITIES.index(
-            self._place.personality
-        )
+        of = VENDORS if self._place.emr.name in VENDORS else PERSONALITIES
+        return list(SCENARIOS).index(self._scenario.name) * len(of) + of.index(self._place.emr.name)
 
 
-def spread(points: Iterable[int], bound: int | None, offset: int) -> list[int]:
+def spread(points: Iterable[T], bound: int | None, offset: int) -> list[T]:
     """At most `bound` of them, evenly; the step is odd, so that every other one is an even number."""
     every = list(points)
     if bound is None or len(every) <= bound:

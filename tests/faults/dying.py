@@ -28,14 +28,10 @@ from gateway.registry import Registry
 from gateway.vendor import network
 from gateway.vendor.transport import AiohttpTransport
 from plugins.sandbox.settings import DECLARED
+from tests.faults.lies import HOLD, Lie, lying
+from tests.faults.pace import LATE_S, LEAVES_S, SETTLES_S
 from tests.faults.planted import PLANTED
-
-HOLD = "x-hold"
-"""The header of a request that the EMR is to carry out a little later."""
-LEAVES_S = 0.05
-"""How long a request is given to leave this process, in seconds."""
-LATE_S, SETTLES_S = 0.8, 1.2
-"""How late a write may come through, in seconds: sooner than in life, and later than the EMR under test is."""
+from tests.faults.vendors.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +43,8 @@ class Life:
     from_the_start: bool = False
     """Boundaries count from the start of the process, else from the first write that a client asks for."""
     planted: str | None = None
+    lie: Lie | None = None
+    """What becomes of the answer to one of its writes."""
 
 
 class Boundaries:
@@ -111,7 +109,7 @@ def ledger_of(boundaries: Boundaries) -> type[SqliteLedger]:
 def transport_of(boundaries: Boundaries) -> type[AiohttpTransport]:
     class Watched(AiohttpTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            what = f"{request.method} {request.url.path.split('/')[3]}"
+            what = f"{request.method} {request.url.path.split('/', 3)[3]}"
             boundaries.cross(f"before {what}")
             if request.method != "GET" and boundaries.last(f"within {what}"):
                 request.headers[HOLD] = "yes"
@@ -144,10 +142,13 @@ def live(life: Life, told: Connection) -> None:
     boundaries = Boundaries(life, told)
     if life.planted is not None:
         PLANTED[life.planted]()
+    transport = transport_of(boundaries)
+    if life.lie is not None:
+        transport = lying(transport, life.lie)
     # By name: whoever asks for them is to find these.
     for place, name, thing in (
         (app, "SqliteLedger", ledger_of(boundaries)),
-        (network, "AiohttpTransport", transport_of(boundaries)),
+        (network, "AiohttpTransport", transport),
         # Made at every start, it takes longer than all the rest of one; and no case asks for it.
         (routes, "document", lambda *_, **__: {}),
         (pages, "docs", lambda _: ""),
@@ -168,4 +169,4 @@ async def _serving(settings: Settings, boundaries: Boundaries, tell: Callable[[A
 
 
 # Once, for all that are forked: who looks for plugins reads the metadata of every installed package.
-Registry.load({"sandbox"})
+Registry.load({"sandbox", *KINDS})

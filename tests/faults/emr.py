@@ -1,11 +1,12 @@
-"""The sandbox EMR in a process of its own, which outlives the gateway and watches it: what was written, and was it
-written down before?"""
+"""EMRs in a process of their own, which outlives the gateway and watches it: what was written, and was it written down
+before?"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,11 +19,12 @@ from starlette.responses import JSONResponse
 
 from gateway import serving
 from plugins.sandbox.emr import build_app
+from tests.faults.lies import HOLD, is_write
+from tests.faults.pace import HOLD_S, SETTLE_S
+from tests.faults.vendors.kinds import KINDS
+from tests.faults.vendors.stage import Stages
 
-HOLD_S, SETTLE_S = 0.2, 0.05
-"""After how many seconds a write is carried out that is held back; the same for one that was accepted, beyond that."""
 STAFF = b"x-staff"
-HOLD = b"x-hold"
 OPEN = "SELECT count(*) FROM steps WHERE state IN ('attempting', 'undoing')"
 
 
@@ -51,7 +53,7 @@ class Witness:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers", ()))
-        if scope["type"] != "http" or STAFF in headers or scope["method"] == "GET":
+        if scope["type"] != "http" or STAFF in headers or not is_write(scope["method"], scope["path"]):
             await (self._shown if scope["path"] == "/_seen" else self._emr)(scope, receive, send)
             return
         _, _, clinic, what = scope["path"].split("/", 3)
@@ -61,7 +63,7 @@ class Witness:
             book.unannounced.append(book.writes[-1])
         book.flying += 1
         try:
-            await self._carried_out(scope, await _whole(receive), send, HOLD_S if HOLD in headers else 0.0)
+            await self._carried_out(scope, await _whole(receive), send, HOLD_S if HOLD.encode() in headers else 0.0)
         finally:
             book.flying, book.ended = book.flying - 1, time.monotonic()
 
@@ -96,13 +98,19 @@ def _announced(ledger: Path) -> bool:
         db.close()
 
 
-def serve(folder: Path, now: datetime, told: Connection) -> None:
+def serve_sandbox(folder: Path, now: datetime, told: Connection) -> None:
     """On loopback; the port is told. `now`: for ever, so that every clinic begins alike."""
     emr = build_app(folder / "emr", settle_s=SETTLE_S, now=lambda: now)
-    serving.run(partial(_serving, Witness(emr, folder), told))
+    serving.run(partial(_serving, lambda _: Witness(emr, folder), told))
 
 
-async def _serving(emr: Witness, told: Connection, stop: serving.Stop) -> None:
+def serve_vendors(folder: Path, told: Connection) -> None:
+    """The same for the vendors' fakes."""
+    serving.run(partial(_serving, lambda base: Witness(Stages(KINDS, base, {}), folder), told))
+
+
+async def _serving(emr: Callable[[str], Witness], told: Connection, stop: serving.Stop) -> None:
     listening = serving.bound("127.0.0.1", 0)
-    announce = partial(told.send, listening.getsockname()[1])
-    await stop.serve((serving.Server(emr, drain_s=1, announce=announce), listening))
+    port = listening.getsockname()[1]
+    server = serving.Server(emr(f"http://127.0.0.1:{port}"), drain_s=1, announce=partial(told.send, port))
+    await stop.serve((server, listening))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.book import NAMED, VERSIONED, Desk, View, Wrong
-from tests.faults.scenarios import Scenario
+from tests.faults.book import NAMED, Desk, Emr, View, Wrong
 
 
 @dataclass(slots=True)
@@ -22,14 +22,14 @@ class Record:
 class Judge:
     """`reference`: what an uninterrupted run leaves; `None`: this is that run. All raise Wrong."""
 
-    def __init__(self, desk: Desk, scenario: Scenario, personality: str, reference: Record | None) -> None:
-        self._desk, self._scenario, self._reference = desk, scenario, reference
-        # Where a move makes a new appointment, its undo makes another one.
-        self._undone_but = NAMED if personality == "new-id" else VERSIONED
+    def __init__(self, emr: Emr, desk: Desk, reference: Record | None) -> None:
+        self._emr, self._desk, self._reference = emr, desk, reference
         self.record = Record()
 
-    async def begin(self) -> None:
-        self._first = self._before = await self._desk.view()
+    async def begin(self, own: Sequence[str]) -> None:
+        """`own`: the appointments that may change."""
+        self._own, self._first = own, await self._desk.view()
+        self._before = self._first
 
     async def answered(self, answer: Any) -> None:
         """A request is done with, and the next one begins from here."""
@@ -57,16 +57,16 @@ class Judge:
             await self._is_reported(answer, now)
         else:
             self._bystanders(now)
-            _same(now, self._before, but=self._undone_but)
+            self._same(now, self._before, but=self._emr.undone_but)
 
     def _is_all(self, now: View) -> None:
         self._bystanders(now)
         if self._reference is not None:
-            _same(now, self._reference.views[len(self.record.views)], but=NAMED)
+            self._same(now, self._reference.views[len(self.record.views)], but=NAMED)
 
     async def _is_reported(self, answer: Any, now: View) -> None:
         self._bystanders(now)
-        changed = [f"ids/{n}" for n, id in enumerate(self._scenario.own) if await self._changed(id)]
+        changed = [f"ids/{n}" for n, id in enumerate(self._own) if await self._changed(id)]
         named = sorted(error["path"] or "" for error in answer["body"]["errors"])
         unknown = answer["body"]["code"] == "OUTCOME_UNKNOWN" and not changed
         if answer["status"] != 502 or (named != changed and not unknown):
@@ -78,18 +78,17 @@ class Judge:
         return any(before[name] != after[name] for name in before.keys() - NAMED)
 
     def _bystanders(self, now: View) -> None:
-        before = self._first.of(self._scenario.own, others=True)
+        before = self._first.of(self._own, others=True)
         if touched := [ref for ref, row in before.items() if now.of([ref]).get(ref) != row]:
             raise Wrong("lost", f"somebody else's {touched} were touched")
 
-
-def _same(now: View, wanted: View, *, but: frozenset[str]) -> None:
-    more, fewer = now.beyond(wanted, but), wanted.beyond(now, but)
-    if more or fewer:
-        kind = "doubled" if len(now.standing) > len(wanted.standing) else "lost"
-        raise Wrong(kind, f"there is {more} instead of {fewer}")
-    if now.said() != wanted.said():
-        raise Wrong("untrue", f"patients were told {now.said()} instead of {wanted.said()}")
+    def _same(self, now: View, wanted: View, *, but: frozenset[str]) -> None:
+        more, fewer = now.beyond(wanted, but, traces=self._emr.withdraws), wanted.beyond(now, but)
+        if more or fewer:
+            kind = "doubled" if len(now.standing) > len(wanted.standing) else "lost"
+            raise Wrong(kind, f"there is {more} instead of {fewer}")
+        if now.said() != wanted.said():
+            raise Wrong("untrue", f"patients were told {now.said()} instead of {wanted.said()}")
 
 
 def _alike(kind: str, shown: Any, wanted: Any) -> None:

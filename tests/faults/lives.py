@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from gateway.credentials.store import Account
+from tests.faults.book import Desk
 from tests.faults.dying import Life
 from tests.faults.processes import Gateway
+from tests.granting import grant, granted
 
-CLIENT = {"x-leyr-client-id": "one", "x-leyr-client-secret": "one-secret"}
+ACCOUNT, SECRET = Account("one", "emr"), "one-secret"
+CLIENT = {"x-leyr-client-id": "one", "x-leyr-client-secret": SECRET}
 CLIENTS = """\
 demo = true
 
@@ -17,24 +24,41 @@ id = "one"
 secret = "plain:one-secret"
 
 [clients.emrs.emr]
-plugin = "sandbox"
-settings = {{ base_url = "{base}", clinic = "{clinic}", api_key = "{clinic}-key", personality = "{personality}" }}
+plugin = "{plugin}"
+settings = {{ {settings} }}
 """
 
 
-def write_config(folder: Path, base: str, personality: str, clinic: str) -> Path:
+def write_config(folder: Path, plugin: str, settings: Mapping[str, Any]) -> Path:
     folder.mkdir()
-    (folder / "clients.toml").write_text(CLIENTS.format(base=base, clinic=clinic, personality=personality))
+    # A JSON value of these kinds is a TOML value, too.
+    told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in settings.items())
+    (folder / "clients.toml").write_text(CLIENTS.format(plugin=plugin, settings=told))
     config = folder / "gateway.toml"
     config.write_text('state_dir = "state"\nclients = "clients.toml"\n')
     return config
 
 
+class Consent:
+    """Somebody who lets the gateway in: at first, and whenever it has died while it changed one token for another."""
+
+    def __init__(self, state: Path, desk: Desk) -> None:
+        self._state, self._desk, self.given = state, desk, 0
+
+    async def give(self) -> None:
+        if self.given and granted(self._state, ACCOUNT, SECRET).state == "good":
+            return
+        token = await self._desk.let_in()
+        if token is not None:
+            grant(self._state, ACCOUNT, SECRET, token)
+            self.given += 1
+
+
 class Lives:
     """`deaths`: the boundary at which each of them ends; after these comes one that is not cut short."""
 
-    def __init__(self, config: Path, deaths: Sequence[int], planted: str | None) -> None:
-        self._config, self._deaths, self._planted = config, list(deaths), planted
+    def __init__(self, life: Life, deaths: Sequence[int], consent: Consent) -> None:
+        self._life, self._deaths, self._consent = life, list(deaths), consent
         self._lives: list[Gateway] = []
         self._doomed = False
         self.url = ""
@@ -49,9 +73,8 @@ class Lives:
             until = self._deaths.pop(0) if self._deaths else None
             self._doomed = until is not None
             again = len(self._lives) > 0
-            self._lives.append(
-                Gateway(Life(config=self._config, until=until, from_the_start=again, planted=self._planted))
-            )
+            await self._consent.give()
+            self._lives.append(Gateway(replace(self._life, until=until, from_the_start=again)))
             port = await self._lives[-1].port()
         self.url = f"http://127.0.0.1:{port}"
 

@@ -1,23 +1,15 @@
 """What a clinic app asks for: one request, or a second one that goes by the answer to the first.
 
-Every case has a clinic of its own, as the sandbox seeds it: `B1001` to `B1003` adjoin, of one patient with `D1` on the
-first working day; `B1008` is a visit that can only be cancelled with a code, `B1009` one that waits for its code.
+Every case has a clinic of its own, and nobody else is there to ask for anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from plugins.sandbox.emr.clinic import working_day
-
-ZONE = ZoneInfo("Europe/Stockholm")
-FIVE = 5
-"""The working day, counted from today, on which nothing is booked."""
-DAYS = range(1, FIVE + 1)
+from tests.faults.cast import Cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,70 +19,94 @@ class Request:
     body: dict[str, Any]
 
 
-Ask = Callable[[date, Sequence[Any]], Request]
-"""A request, given today and the answers to those before it."""
+Ask = Callable[[Cast, Sequence[Any]], Request]
+"""A request, given the cast and the answers to those before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     name: str
-    own: tuple[str, ...]
+    own: Callable[[Cast], Sequence[str]]
     """The appointments that it may change."""
     asks: tuple[Ask, ...]
 
 
-def span(today: date, begins: str, ends: str) -> dict[str, str]:
-    day = working_day(today, FIVE)
-    return {name: _at(day, time) for name, time in (("start", begins), ("end", ends))}
+def _first(count: int) -> Callable[[Cast], Sequence[str]]:
+    return lambda cast: cast.three[:count]
 
 
-def _at(day: date, time: str) -> str:
-    return datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=ZONE).isoformat()
+def _one(**body: Any) -> Ask:
+    return lambda cast, _: Request("PATCH", f"/{cast.three[0]}", body)
 
 
-def _one(id: str, **body: Any) -> Ask:
-    return lambda today, _: Request("PATCH", f"/{id}", body)
+def _many(**body: Any) -> Ask:
+    return lambda cast, _: Request("PATCH", "", {"ids": list(cast.three), **body})
 
 
-def _many(count: int, **body: Any) -> Ask:
-    return lambda today, _: Request("PATCH", "", {"ids": list(THREE[:count]), **body})
+def _moved(cast: Cast, _: Sequence[Any]) -> Request:
+    return Request("PATCH", f"/{cast.three[0]}", cast.span(5))
 
 
-def _moved(today: date, _: Sequence[Any]) -> Request:
-    return Request("PATCH", "/B1001", span(today, "10:00", "10:30"))
+def _reassigned(cast: Cast, _: Sequence[Any]) -> Request:
+    return Request("PATCH", f"/{cast.three[0]}", {"resource_id": cast.other, "comment": "other"})
 
 
-def _rescheduled(count: int, begins: str, ends: str) -> Ask:
-    def ask(today: date, _: Sequence[Any]) -> Request:
-        return Request("PATCH", "", {"ids": list(THREE[:count]), **span(today, begins, ends), "comment": "moved"})
+def _all_reassigned(cast: Cast, _: Sequence[Any]) -> Request:
+    return Request("PATCH", "", {"ids": list(cast.three), "resource_id": cast.other, "comment": "other"})
+
+
+def _rescheduled(count: int, first: int, last: int, **body: Any) -> Ask:
+    def ask(cast: Cast, _: Sequence[Any]) -> Request:
+        return Request("PATCH", "", {"ids": list(cast.three[:count]), **cast.span(first, last), **body})
 
     return ask
 
 
-def _confirmed(_: date, answers: Sequence[Any]) -> Request:
-    return Request("PATCH", f"/{answers[0]['id']}", {"confirmation": {"code": "123456"}})
+def _visit(cast: Cast) -> Sequence[str]:
+    assert cast.visit is not None
+    return (cast.visit,)
 
 
-def _booked(today: date, _: Sequence[Any]) -> Request:
-    who = {"patient_id": "P4", "resource_id": "D2", "healthcare_service_id": "K1", "comment": "new"}
-    return Request("POST", "", {**span(today, "09:00", "09:30"), **who})
+def _visit_cancelled(cast: Cast, _: Sequence[Any]) -> Request:
+    return Request("PATCH", f"/{cast.visit}", CANCELLED)
 
 
-THREE = ("B1001", "B1002", "B1003")
+def _code(cast: Cast) -> dict[str, Any]:
+    return {"confirmation": {} if cast.code is None else {"code": cast.code}}
+
+
+def _visit_confirmed(cast: Cast, answers: Sequence[Any]) -> Request:
+    return Request("PATCH", f"/{answers[0]['id']}", _code(cast))
+
+
+def _confirmed(cast: Cast, _: Sequence[Any]) -> Request:
+    return Request("PATCH", f"/{cast.waiting}", _code(cast))
+
+
+def _booked(cast: Cast, _: Sequence[Any]) -> Request:
+    who = {"patient_id": cast.patient, "resource_id": cast.other, "healthcare_service_id": cast.service}
+    return Request("POST", "", {**cast.span(3), **who, "comment": "new"})
+
+
 CANCELLED = {"status": "cancelled", "comment": "gone"}
 
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario("move", THREE[:1], (_moved,)),
-        Scenario("reassign", THREE[:1], (_one("B1001", resource_id="D2", comment="other"),)),
-        Scenario("bulk update", THREE, (_many(3, resource_id="D2", comment="other"),)),
-        Scenario("reschedule, creating", THREE[:2], (_rescheduled(2, "09:00", "10:30"),)),
-        Scenario("reschedule, cancelling", THREE, (_rescheduled(3, "09:00", "10:00"),)),
-        Scenario("bulk cancel", THREE, (_many(3, **CANCELLED),)),
-        Scenario("cancel with a code", ("B1008",), (_one("B1008", **CANCELLED), _confirmed)),
-        Scenario("confirm", ("B1009",), (_one("B1009", confirmation={"code": "123456"}),)),
-        Scenario("book", (), (_booked,)),
+        Scenario("move", _first(1), (_moved,)),
+        Scenario("reassign", _first(1), (_reassigned,)),
+        Scenario("bulk update", _first(3), (_all_reassigned,)),
+        Scenario("reschedule, creating", _first(2), (_rescheduled(2, 3, 5, comment="moved"),)),
+        Scenario("reschedule, cancelling", _first(3), (_rescheduled(3, 3, 4, comment="moved"),)),
+        Scenario("bulk cancel", _first(3), (_many(**CANCELLED),)),
+        Scenario("cancel with a code", _visit, (_visit_cancelled, _visit_confirmed)),
+        Scenario("confirm", lambda cast: (cast.waiting,), (_confirmed,)),
+        Scenario("book", lambda _: (), (_booked,)),
+        Scenario("comment", _first(1), (_one(comment="a word"),)),
+        Scenario("cancel", _first(1), (_one(**CANCELLED),)),
+        Scenario("reschedule, keeping", _first(3), (_rescheduled(3, 1, 4),)),
     )
 }
-PERSONALITIES = ("in-place", "new-id", "no-move", "slot-records", "no-content", "async")
+"""`keeping`: of four half hours two are theirs already, one is moved to and one is booked."""
+OF_SANDBOX = tuple(SCENARIOS)[:9]
+OF_VENDORS = tuple(name for name in SCENARIOS if name != "cancel with a code")

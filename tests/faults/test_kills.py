@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.campaign import Campaign
-from tests.faults.scenarios import PERSONALITIES, SCENARIOS
+from tests.faults.sandbox import PERSONALITIES
+from tests.faults.scenarios import OF_SANDBOX, SCENARIOS
 
 pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize("personality", PERSONALITIES)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", OF_SANDBOX)
 async def test_a_killed_gateway_leaves_all_or_nothing_or_says_what(
-    sandbox, http, bound, record_property, personality, scenario
+    at_sandbox, bound, record_property, personality, scenario
 ):
-    campaign = Campaign(sandbox, http, SCENARIOS[scenario], personality)
+    campaign = Campaign(at_sandbox(personality), SCENARIOS[scenario])
     await campaign.once(bound)
     campaign.tell(record_property)
     assert not campaign.wrong, "\n".join(campaign.wrong)
@@ -31,9 +32,9 @@ RECOVERING = [
 
 @pytest.mark.parametrize(("scenario", "personality"), RECOVERING)
 async def test_a_gateway_that_is_killed_again_while_it_recovers_does_so_too(
-    sandbox, http, bound, record_property, personality, scenario
+    at_sandbox, bound, record_property, personality, scenario
 ):
-    campaign = Campaign(sandbox, http, SCENARIOS[scenario], personality)
+    campaign = Campaign(at_sandbox(personality), SCENARIOS[scenario])
     await campaign.twice(bound)
     campaign.tell(record_property)
     assert not campaign.wrong, "\n".join(campaign.wrong)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.campaign import Campaign
 from tests.faults.scenarios import SCENARIOS
+from tests.faults.vendor import VENDORS
 
 pytestmark = pytest.mark.faults
 
@@ -16,13 +17,18 @@ CASES = [
     ("blind recovery", "book", "in-place", "doubled"),
     ("blind recovery", "reschedule, creating", "no-move", "lost"),
     ("key after the work", "book", "in-place", "doubled"),
+    ("intent after the call", "move", "opendental", "untrue"),
+    ("blind recovery", "book", "cliniko", "doubled"),
+    ("blind recovery", "reschedule, creating", "nexhealth", "doubled"),
+    ("key after the work", "book", "opendental", "doubled"),
 ]
 
 
-@pytest.mark.parametrize(("planted", "scenario", "personality", "kind"), CASES)
-async def test_a_planted_bug_is_found(sandbox, http, planted, scenario, personality, kind):
+@pytest.mark.parametrize(("planted", "scenario", "emr", "kind"), CASES)
+async def test_a_planted_bug_is_found(at_sandbox, at_vendor, planted, scenario, emr, kind):
     """Which writes of the ledger share a commit, and so where the boundaries are, is another matter in each round."""
-    campaign = Campaign(sandbox, http, SCENARIOS[scenario], personality, planted)
+    place = (at_vendor if emr in VENDORS else at_sandbox)(emr)
+    campaign = Campaign(place, SCENARIOS[scenario], planted)
     for _ in range(ROUNDS):
         await campaign.once(10)
         if campaign.tally[kind]:

@@ -6,15 +6,17 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.faults.book import Desk, Wrong
+from tests.faults.book import Emr, Wrong
+from tests.faults.cast import Cast
+from tests.faults.dying import Life
 from tests.faults.judge import Judge, Record
-from tests.faults.lives import CLIENT, Lives, write_config
+from tests.faults.lies import Lie
+from tests.faults.lives import CLIENT, Consent, Lives, write_config
 from tests.faults.processes import PATIENCE_S
 from tests.faults.scenarios import Request, Scenario
 
@@ -27,11 +29,8 @@ TRIES = 3
 class Place:
     """Where a case happens."""
 
-    base: str
-    """The EMR's address."""
+    emr: Emr
     folder: Path
-    today: date
-    personality: str
     http: httpx.AsyncClient
 
 
@@ -48,16 +47,18 @@ class Trial:
         deaths: Sequence[int] = (),
         eager: bool = False,
         planted: str | None = None,
+        lie: Lie | None = None,
     ) -> None:
-        self._place, self._scenario, self._eager = place, scenario, eager
-        desk = Desk(place.http, place.base, place.personality, clinic, place.today)
-        self._judge = Judge(desk, scenario, place.personality, reference)
-        config = write_config(place.folder / clinic, place.base, place.personality, clinic)
-        self.lives = Lives(config, deaths, planted)
+        self._place, self._clinic, self._scenario, self._eager = place, clinic, scenario, eager
+        self._deaths, self._planted, self._lie = deaths, planted, lie
+        self._desk = place.emr.desk(place.http, clinic)
+        self._judge = Judge(place.emr, self._desk, reference)
         self.ends: list[str] = []
         """How each command was found to have ended, from the first; "nothing": none is known."""
         self.boundaries = 0
         """How many the gateway's last life came to while it was asked."""
+        self.writes = 0
+        """How many the EMR was asked for."""
 
     @property
     def record(self) -> Record:
@@ -65,21 +66,31 @@ class Trial:
 
     async def run(self) -> None:
         """Raises Wrong."""
+        cast = await self._begin()
         try:
-            await self._judge.begin()
             await self.lives.next()
             for ask in self._scenario.asks:
-                request = ask(self._place.today, self.record.answers)
+                request = ask(cast, self.record.answers)
                 await self._judge.answered(await self._insisted(request, len(self.record.answers)))
-            self.boundaries = self.lives.boundaries()
+            self.boundaries, self.writes = self.lives.boundaries(), len((await self._desk.seen())["writes"])
             await self.lives.spare()
-            await self._end()
+            await self._end(cast)
         finally:
             await self.lives.end()
 
-    async def _end(self) -> None:
+    async def _begin(self) -> Cast:
+        cast, settings = await self._desk.open()
+        await self._judge.begin(self._scenario.own(cast))
+        folder = self._place.folder / self._clinic
+        config = write_config(folder, self._place.emr.plugin, settings)
+        life = Life(config=config, planted=self._planted, lie=self._lie)
+        self.consent = Consent(folder / "state", self._desk)
+        self.lives = Lives(life, self._deaths, self.consent)
+        return cast
+
+    async def _end(self, cast: Cast) -> None:
         path = "/api/emrs/emr/appointments"
-        await self._judge.ended([await self._get(f"{path}/{id}") for id in self._scenario.own])
+        await self._judge.ended([await self._get(f"{path}/{id}") for id in self._scenario.own(cast)])
         left = {command["state"] for command in await self._get("/api/commands", state="unsettled")}
         if left != {"needs_attention"} & set(self.ends):
             raise Wrong("in progress", f"commands are left {left}")

@@ -176,7 +176,7 @@ class FakeNexHealth:
             raise Wrong(401)
         if request.headers.get("nex-api-version") not in ("v3.0.0", "v20240412"):
             raise Wrong(400)
-        if "subdomain" not in request.query_params and not request.url.path.startswith("/locations/"):
+        if "subdomain" not in request.query_params and "/locations/" not in request.url.path:
             raise Wrong(400)
 
     def _one(self, name: str) -> Callable[[Request, Row], Response]:
