@@ -39,6 +39,7 @@ class Campaign:
         self._place, self._scenario, self._planted = place, scenario, planted
         self._name = f"{scenario.name}, {place.emr.name}"
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._writes: int | None = None
         self.tally: Counter[str] = Counter()
         self.wrong: list[str] = []
 
@@ -58,22 +59,18 @@ class Campaign:
         await asyncio.gather(*(self._recoveries(n, bound) for n in spread(some, bound and max(1, bound // 2), 0)))
 
     async def lied_to(self, bound: int | None) -> None:
-        """Of each write the answer is lost in every way, though the EMR carries it out."""
-        self._name += ", lied to"
-        writes = (await self._straight()).writes
-        every = [Lie(kind, n) for n in range(1, writes + 1) for kind in LIES]
+        """Of each write the answer is lost in every way, though the EMR carries it out; or of `bound` of these."""
+        if self._writes is None:
+            await self._boundaries()
+        every = [Lie(kind, n) for n in range(1, (self._writes or 0) + 1) for kind in LIES]
         await asyncio.gather(*(self._case(lie=lie) for lie in spread(every, bound, self._offset)))
 
     async def _boundaries(self) -> int:
-        """How many a sound gateway comes to; and what it leaves, which is what the others are held against."""
-        straight = await self._straight()
-        return straight.boundaries
-
-    async def _straight(self) -> Trial:
+        """How many a sound gateway comes to; and what it writes and leaves, which the others are held against."""
         straight = Trial(self._place, _clinic(), self._scenario)
         await straight.run()
-        self._reference = straight.record
-        return straight
+        self._reference, self._writes = straight.record, straight.writes
+        return straight.boundaries
 
     async def _recoveries(self, n: int, bound: int | None) -> None:
         """The m-th boundary of a recovery is there as long as one dies at it."""

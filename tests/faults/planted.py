@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import httpx
+
 from gateway.execute.run import End, Run
 from gateway.ledger import CommandRow, StepState
 from gateway.ledger.sqlite import SqliteLedger
+from gateway.vendor import answer
 
 
 def intent_after_the_call() -> None:
@@ -53,8 +56,14 @@ def key_after_the_work() -> None:
     setattr(SqliteLedger, "settle", keyed)  # noqa: B010
 
 
+def lost_is_not_sent() -> None:
+    """A connection that is lost under a write is taken for one that was never made."""
+    setattr(answer, "NOT_SENT", (*answer.NOT_SENT, httpx.ReadError))  # noqa: B010
+
+
 PLANTED: Mapping[str, Callable[[], None]] = {
     "intent after the call": intent_after_the_call,
     "blind recovery": blind_recovery,
     "key after the work": key_after_the_work,
+    "lost is not sent": lost_is_not_sent,
 }

@@ -17,9 +17,7 @@ CASES = [
     ("blind recovery", "book", "in-place", "doubled"),
     ("blind recovery", "reschedule, creating", "no-move", "lost"),
     ("key after the work", "book", "in-place", "doubled"),
-    ("intent after the call", "move", "opendental", "untrue"),
     ("blind recovery", "book", "cliniko", "doubled"),
-    ("blind recovery", "reschedule, creating", "nexhealth", "doubled"),
     ("key after the work", "book", "opendental", "doubled"),
 ]
 
@@ -34,3 +32,9 @@ async def test_a_planted_bug_is_found(at_sandbox, at_vendor, planted, scenario, 
         if campaign.tally[kind]:
             break
     assert campaign.tally[kind], campaign.tally
+
+
+async def test_a_planted_bug_is_found_by_lies(at_vendor):
+    campaign = Campaign(at_vendor("cliniko"), SCENARIOS["book"], "lost is not sent")
+    await campaign.lied_to(None)
+    assert campaign.tally["doubled"], campaign.tally
