@@ -25,7 +25,20 @@ from gateway.vendor.answer import nothing, sense
 from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials, KeyForToken
 from gateway.vendor.besides import Besides
 from gateway.vendor.consent import AuthorizationCode, Consent
-from gateway.vendor.fields import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
+from gateway.vendor.fields import (
+    flag,
+    id_of,
+    id_or_none,
+    in_utc,
+    instant,
+    minutes_after,
+    number,
+    number_id,
+    number_id_or_none,
+    records,
+    text,
+    wall,
+)
 from gateway.vendor.hours import Week, hours, weekday, worked
 from gateway.vendor.http import Door, VendorHttp
 from gateway.vendor.local_time import day_bounds, from_wall, is_past, local_days, repeated, to_wall, today
@@ -138,6 +151,8 @@ __all__ = [
     "minutes_after",
     "nothing",
     "number",
+    "number_id",
+    "number_id_or_none",
     "of_form",
     "open_time",
     "records",

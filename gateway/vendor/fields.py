@@ -49,6 +49,16 @@ def id_or_none(told: object) -> str | None:
     return None if is_none else id_of(told)
 
 
+def number_id(told: object) -> str:
+    """An id of an EMR that shows them all as numbers."""
+    return id_of(number(told))
+
+
+def number_id_or_none(told: object) -> str | None:
+    """Likewise, where null or 0 says that there is none."""
+    return None if told is None else id_or_none(number(told))
+
+
 def records(told: object) -> list[Mapping[str, Any]]:
     """A list of records, and nothing else that could be gone through as if it were one and empty."""
     if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):

@@ -151,12 +151,24 @@ class RestEmr(Emr):
             and same_text(step.comment, one.comment, self.capabilities)
         )
 
+    def _id(self, kind: Kind | None, id: str) -> str:
+        """Raises ValueError for what can be none: nobody could ask for it again."""
+        if not self.can_be(kind, id):
+            raise ValueError("an id that can be none")
+        return id
+
+    def _read(self, row: Row) -> Appointment | None:
+        found = self.read(row)
+        if found is not None:
+            self._id(None, found.id)
+        return found
+
     # -- reads that follow -----------------------------------------------------------------------------------------
 
     async def appointment(self, id: str) -> Appointment | None:
         if not self.can_be(None, id):
             return None
-        found = the_same(id, await self.one(self.path, id, self.read, self.always))
+        found = the_same(id, await self.one(self.path, id, self._read, self.always))
         return None if found is None or not self.is_shown(found) else found
 
     async def calendar(self, wanted: ReadCalendar) -> Sequence[Appointment]:
@@ -168,8 +180,8 @@ class RestEmr(Emr):
             return []
         asked = [*self.query(wanted), *self.always]
         if not self.most_days:
-            return await self.each(self.path, self.read, asked, by=self.key)
-        return await self.on_days(self.path, self.read, wanted.span, asked, longest=self.longest, by=self.key)
+            return await self.each(self.path, self._read, asked, by=self.key)
+        return await self.on_days(self.path, self._read, wanted.span, asked, longest=self.longest, by=self.key)
 
     async def conflicts(self, appointment: Appointment, ignoring: Sequence[str] = ()) -> bool:
         near = self.near(appointment)
@@ -180,8 +192,12 @@ class RestEmr(Emr):
         place = self.places.get(kind)
         if place is None:
             raise Refused("unsupported")
-        found = await self.each(place.path, place.entries, place.query, by=place.id)
-        return [entry for entries in found for entry in entries]
+
+        def entries(row: Row) -> list[Entry]:
+            return [entry for entry in place.entries(row) if self._id(kind, entry.id)]
+
+        found = await self.each(place.path, entries, place.query, by=place.id)
+        return [entry for each in found for entry in each]
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
         if not self.can_be(kind, id):
@@ -257,17 +273,17 @@ class RestEmr(Emr):
 
     def shown(self, answer: httpx.Response) -> Receipt:
         """Parses the answer to a write that shows the appointment as it now is."""
-        return Receipt(appointment=self.read(self.body(answer)))
+        return Receipt(appointment=self._read(self.body(answer)))
 
     def named(self, answer: httpx.Response) -> Receipt:
         """Parses the answer to a write that shows the appointment, but not as it now is: only its id is believed."""
-        return Receipt(id=id_of(self.body(answer)[self.key]))
+        return Receipt(id=self._id(None, id_of(self.body(answer)[self.key])))
 
     def made(self, step: Create) -> Callable[[httpx.Response], Receipt]:
         """Parses the answer to a booking that shows it, but not as it will be: only which one it is is believed."""
 
         def parse(answer: httpx.Response) -> Receipt:
-            found = self.read(self.body(answer))
+            found = self._read(self.body(answer))
             if found is None or not self.is_made_by(found, step):
                 raise ValueError("the answer is about another booking")
             return Receipt(id=found.id)

@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.plugin import flag, id_of, id_or_none, in_utc, instant, minutes_after, number, records, text, wall
+from gateway.plugin import (
+    flag,
+    id_of,
+    id_or_none,
+    in_utc,
+    instant,
+    minutes_after,
+    number,
+    number_id,
+    number_id_or_none,
+    records,
+    text,
+    wall,
+)
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
@@ -24,6 +37,8 @@ INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1), timezones=st
         (id_of, None), (id_of, ""), (id_of, True), (id_of, -1), (id_of, "-1"), (id_of, 5.0), (id_of, {}),
         (records, None), (records, {}), (records, ""), (records, [None]), (records, [[]]),
         (lambda told: text(told, "[XY]+"), "XYZ"), (lambda told: text(told, "[XY]+"), "XY\n"),
+        (number_id, "7"), (number_id, True), (number_id, None), (number_id, -1),
+        (number_id_or_none, "7"), (number_id_or_none, ""), (number_id_or_none, False),
         (id_or_none, False), (id_or_none, []), (id_or_none, 0.5),
     ],
 )  # fmt: skip
@@ -38,6 +53,7 @@ def test_what_is_due_is_taken():
     assert (id_of(7), id_of("x-7")) == ("7", "x-7")
     assert [id_or_none(none) for none in (None, "", 0)] == [None, None, None]
     assert id_or_none("0") == "0"
+    assert (number_id(7), number_id_or_none(7), number_id_or_none(0), number_id_or_none(None)) == ("7", "7", None, None)
     assert (records([]), records([{"id": 7}])) == ([], [{"id": 7}])
 
 

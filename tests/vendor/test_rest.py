@@ -78,7 +78,7 @@ def emr(vendor) -> Emr:
     return Emr(http, Capabilities(joins_lines=True), "a practice")
 
 
-def row(id: int, **more: Any) -> dict[str, Any]:
+def row(id: int | str, **more: Any) -> dict[str, Any]:
     return {"id": id, "who": "5", **more}
 
 
@@ -103,6 +103,19 @@ async def test_what_can_be_no_id_is_not_there_and_the_emr_is_not_asked(emr, id):
     with pytest.raises(Refused) as no:
         emr.at(Cancel(chain="a", before=Appointment(id, NINE, TEN, Status.BOOKED)))
     assert no.value.reason == "not_found"
+
+
+async def test_what_is_shown_under_what_can_be_no_id_makes_no_sense(vendor, emr):
+    """Nobody could ask for it again, and it would seem to be gone."""
+    vendor.get(f"{URL}/visits").respond(json=[row("x")])
+    vendor.get(f"{URL}/doctors").respond(json=[{"id": "x", "first": "Test", "last": "Y"}])
+    vendor.post(f"{URL}/visits").respond(201, json=row("x"))
+    for reading in (emr.calendar(ReadCalendar(SPAN)), emr.directory(Kind.RESOURCE)):
+        with pytest.raises(MaybeDone):
+            await reading
+    for parse in (emr.shown, emr.named, emr.made(booking())):
+        with pytest.raises(MaybeDone):
+            await emr.http.write("POST", "/visits", parse)
 
 
 async def test_a_calendar_has_what_was_asked_for_and_nothing_else_that_is_shown(vendor, emr):
