@@ -22,7 +22,6 @@ from gateway.plugin import (
     Confirm,
     Create,
     Door,
-    Emr,
     FindFreeTime,
     Kind,
     MaybeDone,
@@ -34,7 +33,7 @@ from gateway.plugin import (
     Status,
     Throttled,
 )
-from plugins.nexhealth import Settings, emr_open, words
+from plugins.nexhealth import ROOM, NexHealthEmr, Settings, emr_open
 from tests.plugins.nexhealth.samples import BLOCK, BOOKED, NEW, SYNC, URL, free, listed, told
 
 ZONE = ZoneInfo("America/Chicago")
@@ -44,7 +43,6 @@ TOLD = {
     "subdomain": "test-street", "location_id": "21", "api_key": "invented-key", "zone": "America/Chicago",
     "system": "open-dental", "min_interval_s": 0,
 }  # fmt: skip
-SETTINGS = Settings.model_validate(TOLD)
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +59,19 @@ def nexhealth() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def emr(nexhealth: respx.MockRouter) -> Emr:
+def emr(nexhealth: respx.MockRouter) -> NexHealthEmr:
     return opened(nexhealth)
 
 
-def opened(router: respx.MockRouter, **more: Any) -> Emr:
+def opened(router: respx.MockRouter, **more: Any) -> NexHealthEmr:
     door = Door(httpx.MockTransport(router.async_handler))
-    return emr_open(Account("clinic", Settings.model_validate({**TOLD, **more}), door))
+    emr = emr_open(Account("clinic", Settings.model_validate({**TOLD, **more}), door))
+    assert isinstance(emr, NexHealthEmr)
+    return emr
+
+
+def read(row: Any, **more: Any) -> Appointment:
+    return opened(respx.MockRouter(), **more).read(row)
 
 
 def sent(router: respx.MockRouter, n: int = -1) -> httpx.Request:
@@ -83,9 +87,7 @@ def asked(router: respx.MockRouter, n: int = -1) -> list[tuple[str, str]]:
 
 
 def booked() -> Appointment:
-    found = words.appointment(BOOKED, SETTINGS)
-    assert found is not None
-    return found
+    return read(BOOKED)
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -142,7 +144,7 @@ async def test_a_key_is_exchanged_for_a_token_once(nexhealth, emr):
     ],
 )
 def test_what_its_flags_say_together(changes, status):
-    assert words.status({**BOOKED, **changes}) is status
+    assert read({**BOOKED, **changes}).status is status
 
 
 @pytest.mark.parametrize(
@@ -158,19 +160,21 @@ def test_what_its_flags_say_together(changes, status):
 )
 def test_it_is_pending_until_the_practice_was_read_again(changes, there, copy):
     row = {**BOOKED, **changes}
-    assert words.is_pending(row, SETTINGS) is there
-    assert words.is_pending(row, Settings.model_validate({**TOLD, "written": "copy"})) is copy
+    assert read(row).pending is there
+    assert read(row, written="copy").pending is copy
 
 
 def test_what_is_not_set_is_nothing():
-    read = words.appointment({**BOOKED, "appointment_type_id": 0, "operatory_id": None, "note": ""}, SETTINGS)
-    assert read is not None
-    assert (read.healthcare_service_id, read.native, read.comment) == (None, {}, None)
+    found = read({**BOOKED, "appointment_type_id": 0, "operatory_id": None, "note": ""})
+    assert (found.healthcare_service_id, found.native, found.comment) == (None, {}, None)
 
 
 @pytest.mark.parametrize("changes", [{"unavailable": True}, {"location_id": 22}, {"location_id": None}])
-def test_blocked_time_and_other_locations_have_no_appointments(changes):
-    assert words.appointment({**BOOKED, **changes}, SETTINGS) is None
+async def test_blocked_time_and_other_locations_have_no_appointments(nexhealth, emr, changes):
+    nexhealth.get(ONE).respond(json=told({**BOOKED, **changes}))
+    nexhealth.get(f"{URL}/appointments").respond(json=listed({**BOOKED, **changes}))
+    assert await emr.appointment("1001") is None
+    assert await emr.calendar(ReadCalendar(Span(at(8), at(12)))) == []
 
 
 @pytest.mark.parametrize("id", ["abc", "01001", "0", "-1", "9" * 19, ""])
@@ -309,10 +313,10 @@ async def test_an_undo_leads_back_to_the_operatory_that_it_was_in(nexhealth, emr
 
 def test_an_appointment_is_in_one_operatory():
     with pytest.raises(Refused) as no:
-        words.operatory((slot(13, "51"), slot(14, "52")), None)
+        ROOM.of_all((slot(13, "51"), slot(14, "52")), None)
     assert no.value.reason == "taken"
-    assert words.operatory((slot(13, "51"), slot(14, None)), booked()) == "51"
-    assert words.operatory((), None) is None
+    assert ROOM.of_all((slot(13, "51"), slot(14, None)), booked()) == "51"
+    assert ROOM.of_all((), None) is None
 
 
 @pytest.mark.parametrize("changes", [{"resource_id": "12"}, {"comment": "new", "resource_id": "12"}])

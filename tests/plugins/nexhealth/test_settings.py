@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
 import pytest
 from pydantic import ValidationError
 
-from plugins.nexhealth import Settings
-from plugins.nexhealth.declared import declared, edition
-from plugins.nexhealth.login import Tokens
+from gateway.plugin import Account, Door, Emr
+from plugins.nexhealth import Settings, emr_open
 
 TOLD = {
     "subdomain": "test-street",
@@ -16,6 +18,11 @@ TOLD = {
     "zone": "America/Chicago",
     "system": "dentrix",
 }
+
+
+def opened(**more: Any) -> Emr:
+    door = Door(httpx.MockTransport(lambda _: httpx.Response(500)))
+    return emr_open(Account("clinic", Settings.model_validate({**TOLD, **more}), door))
 
 
 @pytest.mark.parametrize(
@@ -29,13 +36,12 @@ TOLD = {
     ],
 )
 def test_the_practices_system_decides_what_is_changed_in_place(system, name, move):
-    settings = Settings.model_validate({**TOLD, "system": system})
-    can = declared(settings)
-    assert (edition(settings).name, can.move, can.comment) == (name, move, move == "in_place")
+    emr = opened(system=system)
+    assert (emr.edition, emr.capabilities.move, emr.capabilities.comment) == (name, move, move == "in_place")
 
 
 def test_times_are_as_configured():
-    can = declared(Settings.model_validate({**TOLD, "settles_within_s": 60, "late_write_s": 9, "min_interval_s": 1}))
+    can = opened(settles_within_s=60, late_write_s=9, min_interval_s=1).capabilities
     assert (can.settles_within_s, can.late_write_s, can.min_interval_s) == (60, 9, 1)
 
 
@@ -59,4 +65,6 @@ def test_what_makes_no_sense_is_refused(field, value):
 
 def test_no_secret_is_shown():
     settings = Settings.model_validate(TOLD)
-    assert "invented" not in repr(settings) + repr(Tokens(settings.base_url, settings.api_key))
+    with pytest.raises(ValidationError) as wrong:
+        Settings.model_validate({**TOLD, "zone": "Nowhere/At"})
+    assert "invented" not in repr(settings) + str(wrong.value) + repr(vars(opened()))
