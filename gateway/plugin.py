@@ -1,6 +1,6 @@
 """The one import that a plugin needs. What stands here is promised to third parties; nothing else of `gateway` is."""
 
-from gateway.domain.availability import bookable, open_time, without
+from gateway.domain.availability import bookable, open_time, within, without
 from gateway.domain.capabilities import Capabilities, Support
 from gateway.domain.editions import Edition
 from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span, Status
@@ -165,6 +165,7 @@ __all__ = [
     "units",
     "wall",
     "weekday",
+    "within",
     "without",
     "worked",
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from gateway.answering import earlier_ids, gives_new_ids
+from gateway.domain.availability import within
 from gateway.domain.errors import BadRequest, NotFound, Problem
-from gateway.domain.model import Appointment, Entry, FreeTime, Kind, Slot, Span
+from gateway.domain.model import Appointment, Entry, Kind, Slot, Span
 from gateway.domain.outcome import Outcome, Shown
 from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.execute.consult import Consultation
@@ -64,7 +64,7 @@ class Reading:
             return []
         except EmrError as error:
             raise of_read(error) from None
-        return sorted(_within(free, span), key=lambda s: (s.span.key, s.resource_id or ""))
+        return sorted(within(free, span).slots, key=lambda s: (s.span.key, s.resource_id or ""))
 
     async def directory(self, emr: Emr, kind: Kind, care_unit_id: str | None) -> Sequence[Entry]:
         await self._check_unit(emr, care_unit_id)
@@ -109,20 +109,6 @@ async def _listed(answer: Awaitable[Sequence[Appointment]]) -> Sequence[Appointm
         return []
     except EmrError as error:
         raise of_read(error) from None
-
-
-def _within(free: FreeTime, span: Span) -> list[Slot]:
-    if free.shape == "slots":
-        return [s for s in free.slots if span.contains(s.span)]
-    cut = [
-        replace(
-            s,
-            start=max(s.start, span.start.astimezone(s.start.tzinfo), key=lambda t: t.timestamp()),
-            end=min(s.end, span.end.astimezone(s.end.tzinfo), key=lambda t: t.timestamp()),
-        )
-        for s in free.slots
-    ]
-    return [s for s in cut if s.span.key[0] < s.span.key[1]]
 
 
 NAMED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
@@ -177,6 +178,20 @@ class _Taken:
 def holds_time(appointment: Appointment) -> bool:
     """A cancelled appointment holds none; a no-show's time is over; whatever else stands, holds its time."""
     return appointment.status is not Status.CANCELLED
+
+
+def within(free: FreeTime, span: Span) -> FreeTime:
+    """Slots that lie within the span whole; open windows as far as they do, each in its own zone."""
+    if free.shape == "slots":
+        return replace(free, slots=tuple(slot for slot in free.slots if span.contains(slot.span)))
+    cut = (_within(slot, span) for slot in free.slots)
+    return replace(free, slots=tuple(slot for slot in cut if slot.span.key[0] < slot.span.key[1]))
+
+
+def _within(slot: Slot, span: Span) -> Slot:
+    start = max(slot.start, span.start.astimezone(slot.start.tzinfo), key=datetime.timestamp)
+    end = min(slot.end, span.end.astimezone(slot.end.tzinfo), key=datetime.timestamp)
+    return replace(slot, start=start, end=end)
 
 
 def without(free: FreeTime, blocked: Sequence[Span]) -> FreeTime:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -218,7 +219,8 @@ class RestEmr(Emr):
     async def one(self, path: str, id: str, parse: Callable[[Row], T], query: Query = ()) -> T | None:
         """One record by its id; `None` where there is none."""
         asked = [*self.whose, *query]
-        return await if_there(self.http.read(f"{path}/{id}", lambda answer: parse(self.body(answer)), params=asked))
+        reading = self.http.read(f"{path}/{quote(id, safe='')}", lambda answer: parse(self.body(answer)), params=asked)
+        return await if_there(reading)
 
     async def each(self, path: str, parse: Callable[[Row], T | None], query: Query = (), *, by: str = "id") -> list[T]:
         """What the rows of a whole list say; a row that says `None` is passed over."""
@@ -269,7 +271,7 @@ class RestEmr(Emr):
         """The path of what a step is about. Raises Refused("not_found") for what can be no appointment."""
         if not self.can_be(None, step.before.id):
             raise Refused("not_found")
-        return f"{self.path}/{step.before.id}{below}"
+        return f"{self.path}/{quote(step.before.id, safe='')}{below}"
 
     def shown(self, answer: httpx.Response) -> Receipt:
         """Parses the answer to a write that shows the appointment as it now is."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.availability import Offer, bookable, open_time
+from gateway.domain.availability import Offer, bookable, open_time, within
 from gateway.domain.model import Appointment, FreeTime, Slot, Span, Status
 from gateway.domain.questions import FindFreeTime
 
@@ -194,3 +194,32 @@ def test_slots_cover_a_range_only_if_they_begin_meet_and_end_exactly(free, many,
     slots = tuple(slot(*ends) for ends in free)
     covers = [Offer("slots", slots, many=several).cover(Span(at(60), at(180))) is not None for several in (True, False)]
     assert covers == [many, one]
+
+
+# -- what sticks out --------------------------------------------------------------------------------------------------
+
+
+STRETCHES = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=6)
+
+
+@given(STRETCHES, st.integers(0, 40), st.integers(1, 20))
+def test_slots_lie_within_whole_and_windows_as_far_as_they_do(stretches, start, length):
+    asked = Span(at(start), at(start + length))
+    offered = tuple(slot(begins, begins + lasts) for begins, lasts in stretches)
+    whole = within(FreeTime("slots", offered), asked)
+    assert whole.slots == tuple(s for s in offered if at(start) <= s.start and s.end <= at(start + length))
+    cut = within(FreeTime("windows", offered), asked)
+    assert [minutes(one.span) for one in cut.slots] == [
+        shared for s in offered if (shared := minutes(s.span) & minutes(asked))
+    ]
+
+
+def minutes(span: Span) -> set[float]:
+    return set(range(*(round(key) // 60 for key in span.key)))
+
+
+def test_a_window_that_is_cut_stays_in_its_own_zone():
+    stockholm = ZoneInfo("Europe/Stockholm")
+    window = Slot(at(0).astimezone(stockholm), at(60).astimezone(stockholm))
+    (cut,) = within(FreeTime("windows", (window,)), Span(at(10), at(50))).slots
+    assert (cut.start.isoformat(), cut.end.isoformat()) == ("2027-03-02T01:10:00+01:00", "2027-03-02T01:50:00+01:00")

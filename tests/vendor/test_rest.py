@@ -105,6 +105,14 @@ async def test_what_can_be_no_id_is_not_there_and_the_emr_is_not_asked(emr, id):
     assert no.value.reason == "not_found"
 
 
+async def test_an_id_is_one_part_of_a_path_whatever_is_in_it(vendor, emr, monkeypatch):
+    monkeypatch.setattr(Emr, "ids", r"[^#]+")
+    vendor.get(f"{URL}/visits/a%2F1%3Fb").respond(json=row("a/1?b"))
+    found = await emr.appointment("a/1?b")
+    assert found is not None
+    assert emr.at(Cancel(chain="a", before=found), "/cancel") == "/visits/a%2F1%3Fb/cancel"
+
+
 async def test_what_is_shown_under_what_can_be_no_id_makes_no_sense(vendor, emr):
     """Nobody could ask for it again, and it would seem to be gone."""
     vendor.get(f"{URL}/visits").respond(json=[row("x")])
