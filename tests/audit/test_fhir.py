@@ -68,3 +68,31 @@ async def test_what_is_not_a_command_is_an_activity_of_whoever_did_it(ledger, ev
     assert (reload["type"]["code"], erased["subtype"][0]["code"]) == ("110100", "erased")
     details = {d["type"]: d["valueString"] for d in erased["entity"][0]["detail"]}
     assert (details["subjects"], details["commands"]) == ("01 02", "2")
+
+
+async def test_what_an_operator_does_and_who_is_not_let_in_are_of_their_own_types_and_say_how_they_ended(
+    ledger, events
+):
+    for state in ("begun", "done", "failed"):
+        facts = {"client": "app", "name": "key", "state": state}
+        await ledger.note(Event(kind="credentials.put", by="anna", facts=facts), at(1))
+    await ledger.note(Event(kind="authentication.refused", facts={"refused": 3, "clients": ["app"]}), at(2))
+    await ledger.note(Event(kind="configuration.refused", facts={"running": "01"}), at(3))
+    await ledger.note(Event(kind="command.show", by="anna", facts={"command": "c1", "client": "app"}), at(4))
+    begun, done, failed, login, refused, shown = events()
+    assert [event["outcome"] for event in (begun, done, failed, login, refused, shown)] == [
+        "0",
+        "0",
+        "4",
+        "4",
+        "4",
+        "0",
+    ]
+    types = ["110113", "110114", "110100", "110110"]
+    assert [event["type"]["code"] for event in (begun, login, refused, shown)] == types
+    assert [event["action"] for event in (begun, login, shown)] == ["U", "E", "R"]
+    for event in (begun, shown):  # the client has not asked for it
+        assert [(agent["altId"], agent["requestor"]) for agent in event["agent"]] == [("anna", True)]
+    details = {d["type"]: d["valueString"] for d in failed["entity"][0]["detail"]}
+    assert (details["client"], details["name"], details["state"]) == ("app", "key", "failed")
+    assert [entity["what"]["identifier"]["value"] for entity in shown["entity"]] == ["6", "c1"]

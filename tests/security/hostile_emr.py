@@ -27,6 +27,8 @@ class Emr:
         self.port = self.elsewhere = 0
         self.led_astray: list[bytes] = []
         self.asked: dict[str, int] = {}
+        self.trusted = 0
+        """How many requests brought a token to where it belongs."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,6 +41,7 @@ class Emr:
             # A link that leads to another place of this very host is followed.
             way = way if way in WAYS else "says-null"
             self.asked[way] = self.asked.get(way, 0) + 1
+            self.trusted += b"\nauthorization: bearer " in head.lower()
             await WAYS[way](self, writer, head)
         writer.close()
 

@@ -263,7 +263,10 @@ def pages(house: House) -> dict[str, bytes]:
 
 
 def commands(house: House) -> dict[str, bytes]:
-    asked = (("check",), ("check", "--connect"), ("commands", "list", "--all"), ("status",), ("audit", "export"))
+    asked = (
+        *(("check",), ("check", "--connect"), ("commands", "list", "--all"), ("status",), ("credentials", "list")),
+        *(("audit", "verify"), ("audit", "export"), ("audit", "export", "--format", "fhir")),
+    )
     return {" ".join(arguments): said(house, *arguments) for arguments in asked}
 
 

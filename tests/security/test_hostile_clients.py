@@ -255,6 +255,8 @@ def wrong(raw: bytes, told: bytes) -> Iterator[str]:
     head = told.partition(b"\r\n\r\n")[0].lower()
     if any(status >= 500 for status in statuses):
         yield f"{asked!r}: {statuses}"
+    if 429 in statuses:
+        yield f"{asked!r}: was not looked at"
     if b"x-evil" in head:
         yield f"{asked!r}: wrote into the answer's head"
     if len(statuses) > 1:

@@ -137,6 +137,8 @@ async def test_every_way_to_misbehave_is_bounded(tmp_path, record_property):
     record_property("security: tokens that left for another host", len(astray))
     record_property("security: MiB at most, all hostile EMRs at once", memory // (1 << 20))
     assert trial.wrong == []
+    assert {way for way in ways if not emr.asked.get(way)} == set(), "it was not even asked"
+    assert emr.trusted == sum(emr.asked.values()), "what goes nowhere can't go astray"
     assert astray == []
     assert MARK not in log
     assert TOKEN not in log
