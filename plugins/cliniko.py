@@ -85,8 +85,8 @@ class ClinikoEmr(gw.RestEmr):
     def __init__(self, http: gw.VendorHttp, settings: Settings, reason: str) -> None:
         by = FULL.free_time_by if settings.business_id is None else FULL.free_time_by - {Kind.CARE_UNIT}
         can = replace(FULL, late_write_s=settings.late_write_s, free_time_by=by)
-        super().__init__(http, can, f"{settings.address} {settings.subdomain}")
-        self._zone, self._business, self._reason = settings.zone, settings.business_id, reason
+        super().__init__(http, can, f"{settings.address} {settings.subdomain}", zone=settings.zone)
+        self._business, self._reason = settings.business_id, reason
 
     # -- theirs into ours ------------------------------------------------------------------------------------------
 
@@ -94,10 +94,10 @@ class ClinikoEmr(gw.RestEmr):
         """`None`: it was archived or deleted, which is how one is withdrawn."""
         if row["archived_at"] is not None or row["deleted_at"] is not None:
             return None
-        end, cancelled = gw.instant(row["ends_at"], self._zone), row["cancelled_at"] is not None
+        end, cancelled = gw.instant(row["ends_at"], self.zone), row["cancelled_at"] is not None
         return gw.Appointment(
             id=gw.id_of(row["id"]),
-            start=gw.instant(row["starts_at"], self._zone),
+            start=gw.instant(row["starts_at"], self.zone),
             end=end,
             status=Status.CANCELLED if cancelled else _status(row, end),
             patient_id=_linked(row["patient"]),
@@ -131,28 +131,27 @@ class ClinikoEmr(gw.RestEmr):
         asked = times | {name: f"={id}" for name, id in given(ids).items()}
         return [("q[]", f"{name}:{value}") for name, value in asked.items()]
 
+    def days(self, first: date, last: date) -> gw.Query:
+        return [("from", str(first)), ("to", str(last))]
+
     async def free_time(self, wanted: gw.FindFreeTime) -> gw.FreeTime:
         """Only starts are told, a week at most; how long it is, the appointment type says."""
-        who, what = wanted.resource_id, wanted.healthcare_service_id
-        where = wanted.care_unit_id or self._business
-        if who is None or what is None or where is None:
-            raise gw.Refused("unsupported", "free time is of a business, a practitioner and an appointment type")
-        known = self.are_possible(wanted)
-        minutes = await self.one("/appointment_types", what, lambda row: row["duration_in_minutes"]) if known else None
+        wanted = replace(wanted, care_unit_id=wanted.care_unit_id or self._business)
+        who, what, where = wanted.resource_id, wanted.healthcare_service_id, wanted.care_unit_id
+        if not self.are_possible(wanted) or what is None:
+            return gw.FreeTime("slots")
+        minutes = await self.about(Kind.SERVICE, what, lambda row: row["duration_in_minutes"])
         if minutes is None:
             return gw.FreeTime("slots")
-        path = f"/businesses/{where}/practitioners/{who}/appointment_types/{what}/available_times"
 
         def slot(row: gw.Row) -> gw.Slot:
-            start = gw.instant(row["appointment_start"], self._zone)
+            start = gw.instant(row["appointment_start"], self.zone)
             return gw.Slot(start, gw.minutes_after(start, minutes), who, what, where)
 
-        async def ask(first: date, last: date) -> list[gw.Slot]:
-            days = [("from", str(first)), ("to", str(last))]
-            return [gw.sense(slot, row) for row in await self.rows(path, days, by="appointment_start")]
-
-        pieces = gw.by_days(ask, wanted.span, self._zone, most=7, earliest=gw.today(self._zone))
-        return gw.FreeTime("slots", tuple(await gw.if_there(pieces) or ()))
+        path = f"/businesses/{where}/practitioners/{who}/appointment_types/{what}/available_times"
+        by = "appointment_start"
+        listed = self.on_days(path, slot, wanted.span, most=7, earliest=gw.today(self.zone), by=by)
+        return gw.FreeTime("slots", tuple(await gw.if_there(listed) or ()))
 
     async def conflicts(self, appointment: gw.Appointment, ignoring: Sequence[str] = ()) -> bool:
         """With group appointments and blocked time, too. It does not tell whose it is: where one is to be ignored, the
