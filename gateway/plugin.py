@@ -25,6 +25,7 @@ from gateway.vendor.answer import nothing, sense
 from gateway.vendor.auth import ApiKey, Basic, Bearer, ClientCredentials, KeyForToken
 from gateway.vendor.besides import Besides
 from gateway.vendor.consent import AuthorizationCode, Consent
+from gateway.vendor.directory import Directory, Query, Row
 from gateway.vendor.fields import (
     flag,
     id_of,
@@ -56,7 +57,7 @@ from gateway.vendor.paging import (
     cursor_if,
     linked,
 )
-from gateway.vendor.rest import Directory, Query, RestEmr, Row
+from gateway.vendor.rest import RestEmr
 from gateway.vendor.saying import as_number, beforehand, explained, given, if_known, if_there, mark, the_same, units
 from gateway.vendor.setting_types import AccountSettings, BaseUrl, Url, Zone, of_form
 from gateway.vendor.smart_backend import SmartBackend

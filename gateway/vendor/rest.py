@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
@@ -21,50 +20,16 @@ from gateway.domain.questions import FindFreeTime, ReadCalendar
 from gateway.domain.steps import Cancel, Change, Confirm, Create, Discard, Receipt
 from gateway.port import Emr, MaybeDone, Refused, in_the_way
 from gateway.vendor.answer import nothing, sense
+from gateway.vendor.directory import Directory, Query, Row
 from gateway.vendor.fields import id_of
 from gateway.vendor.http import VendorHttp
 from gateway.vendor.saying import if_there, mark, the_same
 from gateway.vendor.stretches import by_days
 
-Row = Mapping[str, Any]
-"""A record as the vendor shows it."""
-Query = Sequence[tuple[str, str]]
-
 T = TypeVar("T")
 Dated = TypeVar("Dated", Appointment, Slot)
 
 _UTC = ZoneInfo("UTC")
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """Where one kind of entries is, and what a row of it says."""
-
-    path: str
-    names: tuple[str, ...] = ("name",)
-    """The fields that make its name, joined by spaces; null is none."""
-    id: str = "id"
-    query: Query = ()
-    """What is asked along with the list."""
-    one: bool | str = True
-    """A single entry can be read by its id, below the path or another one; else it is looked for in the list."""
-    ids: str | None = None
-    """A pattern of its ids, where they look otherwise than those of appointments."""
-    is_gone: Callable[[Row], bool] = lambda _: False
-    """Is it not to be used any more? Then it is as if it were not there."""
-    several: Callable[[Row], Sequence[Entry]] | None = None
-    """What a row says where that is not just one entry."""
-
-    def entries(self, row: Row) -> Sequence[Entry]:
-        if self.several is not None and not self.is_gone(row):
-            return self.several(row)
-        entry = self.entry(row)
-        return () if entry is None else (entry,)
-
-    def entry(self, row: Row) -> Entry | None:
-        if self.is_gone(row):
-            return None
-        return Entry(id_of(row[self.id]), " ".join(row[name] or "" for name in self.names).strip())
 
 
 class RestEmr(Emr):
