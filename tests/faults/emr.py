@@ -77,7 +77,7 @@ class Witness:
     async def _shown(self, scope: Any, receive: Any, send: Any) -> None:
         (clinic,) = parse_qs(scope["query_string"].decode())["clinic"]
         book = self._books.get(clinic, Book())
-        shown = {"writes": book.writes, "unannounced": book.unannounced, "quiet": book.quiet}
+        shown = {"writes": book.writes, "unannounced": book.unannounced, "flying": book.flying, "quiet": book.quiet}
         await JSONResponse(shown)(scope, receive, send)
 
 
