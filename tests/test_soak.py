@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from soak import load
 from soak.judge import MEGABYTE, Sample, complaints
 
 IDLE = Sample(0, memory=80 * MEGABYTE, files=24, threads=4, tasks=6)
@@ -72,3 +75,23 @@ def test_a_leak_that_two_minutes_show_is_found_in_two_minutes():
 
 def test_too_few_samples_are_no_pass():
     assert list(complaints(an_hour()[:4], IDLE, IDLE)) == ["too few samples to tell anything"]
+
+
+class Slow:
+    """A clinic that can't keep the pace."""
+
+    def __init__(self) -> None:
+        self.done: Counter[str] = Counter()
+
+    async def act(self, place: int) -> None:
+        self.done["asked"] += 1
+        time.sleep(0.05)  # noqa: ASYNC251  as a machine that is busy with something else
+
+
+async def test_a_machine_that_is_too_busy_ends_in_time_and_leaves_out_the_rest(monkeypatch):
+    monkeypatch.setattr(load, "LATE_S", 0.2)
+    clinic, began = Slow(), time.monotonic()
+    await load.evenly(clinic, 100.0, 1.0)
+    assert time.monotonic() - began < 5
+    assert clinic.done["left out"] > 20
+    assert clinic.done.total() == 100
