@@ -49,6 +49,13 @@ def id_or_none(told: object) -> str | None:
     return None if is_none else id_of(told)
 
 
+def ids_of(told: object) -> tuple[str, ...]:
+    """A list of ids, and nothing else that could be gone through as if it were one."""
+    if not isinstance(told, list):
+        raise TypeError("something else than a list")
+    return tuple(id_of(one) for one in told)
+
+
 def number_id(told: object) -> str:
     """An id of an EMR that shows them all as numbers."""
     return id_of(number(told))

@@ -10,7 +10,7 @@ import pytest
 from gateway.configuration.references import Stored, is_reference, looked_up, replaced, stored_in, with_stored
 from gateway.configuration.settings import examine
 from gateway.configuration.validating import plain_secrets
-from plugins.sandbox.settings import Settings
+from plugins.sandbox import Settings
 from tests.config_files import CLIENT, placeless, write
 from tests.vaults import installed  # noqa: F401
 

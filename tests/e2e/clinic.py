@@ -16,8 +16,8 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 
 import plugins.sandbox
+from plugins.sandbox.declared import DECLARED
 from plugins.sandbox.emr import build_app
-from plugins.sandbox.settings import DECLARED
 from tests.e2e.conftest import PERSONALITIES, Api, span, working_day
 
 RESOURCES = ("D1", "D2", "D3")

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 import plugins.sandbox
+from plugins.sandbox.declared import DECLARED
 from plugins.sandbox.emr import build_app
-from plugins.sandbox.settings import DECLARED
 from tests.e2e.conftest import PERSONALITIES, Api, at, span, started
 from tests.e2e.told import confirmed, seen, together
 

@@ -16,8 +16,8 @@ import plugins.sandbox
 from gateway import clock
 from gateway.manners.breaker import FIRST_PAUSE_S
 from gateway.vendor import http as vendor_http
+from plugins.sandbox.declared import DECLARED, Personality
 from plugins.sandbox.emr import build_app
-from plugins.sandbox.settings import DECLARED, Personality
 from tests.e2e.conftest import Api, at, span, started
 
 Answer = Callable[[str], Awaitable[Response | None]]

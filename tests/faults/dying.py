@@ -27,7 +27,7 @@ from gateway.ledger.sqlite import SqliteLedger
 from gateway.registry import Registry
 from gateway.vendor import network
 from gateway.vendor.transport import AiohttpTransport
-from plugins.sandbox.settings import DECLARED
+from plugins.sandbox.declared import DECLARED
 from tests.faults.lies import HOLD, Lie, lying
 from tests.faults.pace import LATE_S, LEAVES_S, SETTLES_S
 from tests.faults.planted import PLANTED

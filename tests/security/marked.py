@@ -24,7 +24,7 @@ BUGS = {
     "bug-in-planning": ("gateway.writing", "planned"),
     "bug-in-running": ("gateway.writing", "run_of"),
     "bug-in-storing": ("gateway.execute.codec", "dump"),
-    "bug-in-the-plugin": ("plugins.sandbox.plugin", "SandboxEmr.change"),
+    "bug-in-the-plugin": ("plugins.sandbox", "SandboxEmr.change"),
     "bug-in-telling": ("gateway.answering", "Answering.answer"),
 }
 """What is asked for by a comment with `!NAME`, and the function that then fails with all that it was given."""

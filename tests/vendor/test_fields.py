@@ -13,6 +13,7 @@ from gateway.plugin import (
     flag,
     id_of,
     id_or_none,
+    ids_of,
     in_utc,
     instant,
     minutes_after,
@@ -35,6 +36,7 @@ INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1), timezones=st
         (number, None), (number, "5"), (number, True), (number, 5.0),
         (flag, None), (flag, 1), (flag, "true"),
         (id_of, None), (id_of, ""), (id_of, True), (id_of, -1), (id_of, "-1"), (id_of, 5.0), (id_of, {}),
+        (ids_of, None), (ids_of, "S1"), (ids_of, {"S1": 1}), (ids_of, ["S1", None]), (ids_of, [""]),
         (records, None), (records, {}), (records, ""), (records, [None]), (records, [[]]),
         (lambda told: text(told, "[XY]+"), "XYZ"), (lambda told: text(told, "[XY]+"), "XY\n"),
         (number_id, "7"), (number_id, True), (number_id, None), (number_id, -1),
@@ -54,6 +56,7 @@ def test_what_is_due_is_taken():
     assert [id_or_none(none) for none in (None, "", 0)] == [None, None, None]
     assert id_or_none("0") == "0"
     assert (number_id(7), number_id_or_none(7), number_id_or_none(0), number_id_or_none(None)) == ("7", "7", None, None)
+    assert (ids_of([]), ids_of(["S1", 7])) == ((), ("S1", "7"))
     assert (records([]), records([{"id": 7}])) == ([], [{"id": 7}])
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.plugin import Create, FindFreeTime, Receipt, Refused, Span
 from plugins.sandbox import SandboxEmr
-from plugins.sandbox.settings import Personality
+from plugins.sandbox.declared import Personality
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 ALL = get_args(Personality)

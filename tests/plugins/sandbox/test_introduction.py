@@ -8,8 +8,8 @@ from gateway.plugin import (
     Capabilities,
 )
 from plugins.sandbox import Settings, emr_vendor
+from plugins.sandbox.declared import DECLARED
 from plugins.sandbox.emr.personality import PERSONALITIES
-from plugins.sandbox.settings import DECLARED
 from tests.plugins.sandbox.asking import ALL, refusal
 
 

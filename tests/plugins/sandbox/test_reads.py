@@ -18,7 +18,7 @@ from gateway.plugin import (
     Span,
     Status,
 )
-from plugins.sandbox.settings import DECLARED
+from plugins.sandbox.declared import DECLARED
 from tests.plugins.sandbox.asking import ALL, DAY, STOCKHOLM, at, book, control
 
 

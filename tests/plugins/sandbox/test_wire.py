@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import plugins.sandbox as wire
 from gateway.plugin import (
     Appointment,
     Cancel,
     Change,
     Create,
     FindFreeTime,
-    Kind,
     ReadCalendar,
     Receipt,
     Refused,
@@ -24,8 +24,8 @@ from gateway.plugin import (
     Span,
     Status,
     repeated,
+    wall,
 )
-from plugins.sandbox import wire
 from plugins.sandbox.emr import words
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -111,9 +111,8 @@ def test_what_an_answer_to_a_write_proves():
     assert wire.receipt(httpx.Response(200, json=BOOKING)) == Receipt(appointment=wire.appointment(BOOKING))
 
 
-def test_entries_of_a_register():
-    answer = httpx.Response(200, json={"staff": [{"ref": "D1", "title": "Dr. Sand", "site": "U1"}]})
-    (entry,) = wire.entries(Kind.RESOURCE, answer)
+def test_an_entry_of_a_register():
+    entry = wire.entry({"ref": "D1", "title": "Dr. Sand", "site": "U1"})
     assert (entry.id, entry.name, entry.care_unit_id) == ("D1", "Dr. Sand", "U1")
 
 
@@ -139,7 +138,7 @@ def test_slots_that_lie_within_the_span():
         _offer("09:45", "10:15"),
         _offer("10:00", "10:30", ref="S", rev="3", state="free"),
     ]
-    free = wire.free_time(httpx.Response(200, json={"slots": found}), WANTED)
+    free = wire.free_time({"slots": found}, WANTED)
     assert (free.shape, _times(free.slots)) == ("slots", [("10:00", "10:30")])
     (slot,) = free.slots
     assert (slot.id, slot.version, slot.healthcare_service_id, slot.care_unit_id) == ("S", "3", "K1", "U1")
@@ -147,24 +146,18 @@ def test_slots_that_lie_within_the_span():
 
 def test_windows_as_far_as_they_lie_within_the_span():
     found = [_offer("08:00", "10:00"), _offer("09:00", "10:15"), _offer("10:45", "16:00")]
-    free = wire.free_time(httpx.Response(200, json={"windows": found}), WANTED)
+    free = wire.free_time({"windows": found}, WANTED)
     assert (free.shape, _times(free.slots)) == ("windows", [("10:00", "10:15"), ("10:45", "11:00")])
     assert {s.start.tzinfo for s in free.slots} == {STOCKHOLM}
 
 
 def test_starts_are_as_long_as_the_service_and_end_within_the_span():
-    starts = wire.starts(httpx.Response(200, json={"starts": [_offer("10:00"), _offer("10:30")]}), WANTED)
-    lengths = wire.lengths(
-        httpx.Response(
-            200,
-            json={
-                "kinds": [{"ref": "K1", "title": "Visit", "minutes": 45}, {"ref": "K2", "title": "Call", "minutes": 20}]
-            },
-        )
-    )
-    assert _times(wire.from_starts(starts, lengths, WANTED).slots) == [("10:00", "10:45")]
+    starts = [_offer("10:00"), _offer("10:30")]
+    kinds = [{"ref": "K1", "title": "Visit", "minutes": 45}, {"ref": "K2", "title": "Call", "minutes": 20}]
+    assert _times(wire.from_starts(starts, kinds, WANTED).slots) == [("10:00", "10:45")]
     any_service = FindFreeTime(SPAN, "D1")
-    assert _times(wire.from_starts(starts, lengths, any_service).slots) == [("10:00", "10:20"), ("10:30", "10:50")]
+    assert _times(wire.from_starts(starts, kinds, any_service).slots) == [("10:00", "10:20"), ("10:30", "10:50")]
+    assert wire.from_starts(starts, kinds, FindFreeTime(SPAN, "D1", "K9")).slots == ()
 
 
 # -- ours into theirs ------------------------------------------------------------------------------------
@@ -248,7 +241,7 @@ def test_a_time_comes_back_as_the_instant_that_was_said(instant):
     if repeated(span.start, STOCKHOLM) or repeated(span.end, STOCKHOLM):
         return
     said = wire.changed(Change(chain="x", before=BEFORE, span=span))
-    back = Span(wire.instant(words.wall(said["begins"])), wire.instant(words.wall(said["ends"])))
+    back = Span(*(wall(words.wall(said[name]), STOCKHOLM) for name in ("begins", "ends")))
     assert back.same(span)
     assert words.wall(said["begins"]) == said["begins"]
 

@@ -21,8 +21,8 @@ from gateway.plugin import (
     Span,
     Status,
 )
+from plugins.sandbox.declared import DECLARED
 from plugins.sandbox.emr.faults import OTHER_TEXT
-from plugins.sandbox.settings import DECLARED
 from tests.plugins.sandbox.asking import ALL, STOCKHOLM, at, book, refusal, settled
 
 MOVING = [p for p in ALL if DECLARED[p].move != "none" and not DECLARED[p].slot_records]
