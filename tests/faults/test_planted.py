@@ -18,7 +18,6 @@ CASES = [
     ("blind recovery", "reschedule, creating", "no-move", "lost"),
     ("key after the work", "book", "in-place", "doubled"),
     ("blind recovery", "book", "cliniko", "doubled"),
-    ("key after the work", "book", "opendental", "doubled"),
 ]
 
 
