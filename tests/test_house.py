@@ -6,7 +6,12 @@ import ast
 import re
 import subprocess
 import sys
+import tokenize
+from collections import defaultdict
+from importlib.metadata import entry_points
+from io import StringIO
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -114,6 +119,37 @@ def test_every_lock_holds_hashes_for_all_that_it_names():
         requirements = re.split(r"\n(?=[a-z0-9])", lock.read_text().strip())
         assert requirements
         assert all("==" in r and "--hash=sha256:" in r for r in requirements), name(lock)
+
+
+# -- plugins ----------------------------------------------------------------------------------------------------------
+
+THIN = 200
+"""Lines of code that most vendors' plugins do with, as the rest is in the gateway."""
+NO_VENDORS = {"sandbox"}
+"""What lets several EMRs be tried out is several plugins in one."""
+
+
+def lines_of_code(path: Path) -> int:
+    """Those with something in them that is neither a comment nor a docstring."""
+    text = path.read_text()
+    said = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    tokens = tokenize.generate_tokens(StringIO(text).readline)
+    code = (token for token in tokens if token.type not in (tokenize.COMMENT, tokenize.NL) and token.string.strip())
+    return len({line for token in code for line in range(token.start[0], token.end[0] + 1)} - said)
+
+
+def test_most_plugins_are_thin():
+    length: defaultdict[str, int] = defaultdict(int)
+    for path in (ROOT / "plugins").rglob("*.py"):
+        length[path.relative_to(ROOT / "plugins").parts[0].removesuffix(".py")] += lines_of_code(path)
+    vendors = {plugin.name for plugin in entry_points(group="emr_gateway.v1")} - NO_VENDORS
+    assert vendors <= set(length)
+    assert median(length[name] for name in vendors) < THIN, dict(length)
 
 
 # -- what people read -------------------------------------------------------------------------------------------------
