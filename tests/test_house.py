@@ -152,6 +152,17 @@ def test_most_plugins_are_thin():
     assert median(length[name] for name in vendors) < THIN, dict(length)
 
 
+def test_the_gateway_names_no_vendor():
+    """Nor does what it writes or ships: removing a vendor removes its plugin and nothing else."""
+    vendors = [path.stem for path in (ROOT / "plugins").glob("[a-z]*") if path.suffix in ("", ".py")]
+    vendors += ["open dental", "gnu health", "tryton", "medplum", "canvas"]
+    named = re.compile("|".join(sorted(set(vendors) - {"fhir", "sandbox"})), re.IGNORECASE)
+    for path in (ROOT / "gateway").rglob("*"):
+        if path.suffix in (".py", ".md", ".toml", ".html", ".json"):
+            assert not named.search(path.read_text()), name(path)
+    assert named.search("Cliniko's")
+
+
 # -- what people read -------------------------------------------------------------------------------------------------
 
 
