@@ -27,7 +27,7 @@ run: $(VENV)/run.stamp
 # With the bytecode kept: to make it anew takes each worker as long as to collect all tests.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/dev.stamp
-	$(IN) -m pytest -n 4 --dist worksteal
+	$(IN) -m pytest -n 4 --dist worksteal --ignore tests/live
 
 lint: $(VENV)/dev.stamp
 	$(IN) -m ruff check .

@@ -10,8 +10,8 @@ from tests.e2e.clinic import on_each, staff_of
 from tests.e2e.conftest import at, span
 from tests.e2e.ends import Trial
 
-EMRS = ("in-place", "slot-records")
-MORE = ("no-move", "new-id", "no-content")
+EMRS = ("slot-records",)
+MORE = ("in-place", "no-move", "new-id", "no-content")
 some_or_all = pytest.mark.parametrize(
     "emrs", [EMRS, pytest.param(MORE, marks=pytest.mark.faults)], ids=["some", "more"]
 )
