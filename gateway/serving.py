@@ -22,6 +22,8 @@ if sys.platform != "win32" and sys.implementation.name == "cpython":
 
     _new_loop = uvloop.new_event_loop
 
+_LET_IN_S = 0.5
+"""How long whoever was let in before the others had to wait for the next start has to say what for, in seconds."""
 _LOOKS_S = 0.05
 _FIRST_PASSED = 3
 """The descriptor of the first socket that a supervisor passes on, by convention."""
@@ -218,6 +220,8 @@ class Stop:
             if self._doors is not None:
                 for server in self._servers:
                     server.say_goodbye()
+                if any(server.hands_on for server in self._servers):
+                    await asyncio.sleep(_LET_IN_S)
                 self._doors.close()
                 await self._idle(self._doors, self._servers[0].server_state.tasks.copy())
                 await self._doors.hand_over()

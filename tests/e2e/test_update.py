@@ -105,6 +105,26 @@ def test_while_a_supervisor_holds_the_socket_nobody_is_refused(folder):
 
 
 @pytest.mark.drill
+def test_who_was_let_in_before_is_served(folder):
+    """It has said nothing yet when the gateway is told to stop."""
+    with held() as found:
+        address = found.getsockname()
+        old = started(folder, address[1], found)
+        try:
+            wait_until_ready(f"http://127.0.0.1:{address[1]}/readyz", old)
+            with closing(socket.create_connection(address, timeout=10)) as early:
+                time.sleep(0.2)
+                old.send_signal(signal.SIGTERM)
+                time.sleep(0.1)
+                told = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+                early.sendall(f"GET /api/emrs/emr/appointments HTTP/1.1\r\nhost: x\r\n{told}\r\n".encode())
+                assert early.recv(12) == b"HTTP/1.1 200"
+            assert old.wait(30) == 0
+        finally:
+            stop(old)
+
+
+@pytest.mark.drill
 def test_without_one_connections_are_refused_until_the_next_start(folder):
     watched = asyncio.run(updated(folder, free_port(), None))
     gap = watched.missing[-1] - watched.missing[0]
