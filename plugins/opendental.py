@@ -115,8 +115,8 @@ class OpenDental(gw.RestEmr):
         is_remote = httpx.URL(settings.base_url).host.rstrip(".") == REMOTE
         can = can if is_remote else replace(can, min_interval_s=0.0)
         can = can if settings.confirmed else replace(can, confirm="none", confirmed_flag=False)
-        super().__init__(http, can, f"opendental {settings.office}")
-        self._settings, self._zone, self._reason = settings, settings.zone, reason
+        super().__init__(http, can, f"opendental {settings.office}", zone=settings.zone)
+        self._settings, self._reason = settings, reason
 
     def in_one_place(self, one: gw.Appointment, other: gw.Appointment) -> bool:
         """In one chair, whoever works there: a provider goes to and fro between several."""
@@ -128,7 +128,7 @@ class OpenDental(gw.RestEmr):
         """`None`: it has no time, as what is only planned may have none."""
         if gw.text(row["AptDateTime"]).startswith("0001-"):
             return None
-        start, chair = gw.wall(row["AptDateTime"], self._zone), gw.id_or_none(row["Op"])
+        start, chair = gw.wall(row["AptDateTime"], self.zone), gw.id_or_none(row["Op"])
         by = "ProvHyg" if YES[row["IsHygiene"]] and gw.id_or_none(row["ProvHyg"]) else "ProvNum"
         patterns = {name: gw.text(row[name], r"[X/]+") for name in PATTERNS if name in row}
         return gw.Appointment(
@@ -160,9 +160,12 @@ class OpenDental(gw.RestEmr):
     def query(self, wanted: gw.ReadCalendar) -> gw.Query:
         """By the day on which they begin: what began up to nine hours before may still go on. Not by provider: a chair
         is held by whoever works there."""
-        first, last = gw.local_days(gw.Span(wanted.span.start - timedelta(hours=9), wanted.span.end), self._zone)
+        first, last = gw.local_days(gw.Span(wanted.span.start - timedelta(hours=9), wanted.span.end), self.zone)
         ids = {"Op": _chair(wanted.resource_id), "PatNum": wanted.patient_id, "ClinicNum": wanted.care_unit_id}
-        return [("dateStart", str(first)), ("dateEnd", str(last)), *given(ids).items()]
+        return [*self.days(first, last), *given(ids).items()]
+
+    def days(self, first: date, last: date) -> gw.Query:
+        return [("dateStart", str(first)), ("dateEnd", str(last))]
 
     async def free_time(self, wanted: gw.FindFreeTime) -> gw.FreeTime:
         """For a fortnight at a time, which is what it shows if it is asked for no days."""
@@ -171,14 +174,12 @@ class OpenDental(gw.RestEmr):
         chair, _, who = (wanted.resource_id or "").partition("-")
 
         def window(row: gw.Row) -> gw.Slot:
-            start, end = (gw.wall(row[name], self._zone) for name in ("DateTimeStart", "DateTimeEnd"))
+            start, end = (gw.wall(row[name], self.zone) for name in ("DateTimeStart", "DateTimeEnd"))
             return gw.Slot(start, end, f"{gw.id_of(row['OpNum'])}-{gw.id_of(row['ProvNum'])}")
 
-        async def ask(first: date, last: date) -> list[gw.Slot]:
-            asked = [("dateStart", str(first)), ("dateEnd", str(last)), ("OpNum", chair), ("ProvNum", who)]
-            return await self.each(f"{self.path}/Slots", window, asked, by="DateTimeStart OpNum ProvNum")
-
-        found = await gw.by_days(ask, wanted.span, self._zone, most=14, earliest=gw.today(self._zone))
+        asked, by = [("OpNum", chair), ("ProvNum", who)], "DateTimeStart OpNum ProvNum"
+        path, first = f"{self.path}/Slots", gw.today(self.zone)
+        found = await self.on_days(path, window, wanted.span, asked, most=14, earliest=first, by=by)
         return gw.FreeTime("windows", tuple(slot for slot in found if slot.resource_id == wanted.resource_id))
 
     async def look_up(self, kind: Kind, id: str) -> Entry | None:
@@ -215,7 +216,7 @@ class OpenDental(gw.RestEmr):
             **{name: gw.as_number(id) for name, id in ids.items()},
             **hygiene,
             **_placed(step.resource_id, native["by"]),
-            "AptDateTime": str(gw.to_wall(step.span.start, self._zone, each_s=1)),
+            "AptDateTime": str(gw.to_wall(step.span.start, self.zone, each_s=1)),
             "Pattern": _resized(str(native["Pattern"]), gw.units(step.span, each_s=UNIT_S, most=LONGEST_UNITS)),
             **given({"Note": step.comment}),
         }
@@ -223,10 +224,8 @@ class OpenDental(gw.RestEmr):
 
     async def cancel(self, step: gw.Cancel) -> gw.Receipt:
         """What is cancelled already it refuses to cancel, by the same 400 that says nothing else."""
-        body = {
-            "sendToUnscheduledList": str(self._settings.unscheduled_list).lower(),
-            **given({"breakType": self._reason}),
-        }
+        is_listed = str(self._settings.unscheduled_list).lower()
+        body = {"sendToUnscheduledList": is_listed, **given({"breakType": self._reason})}
         try:
             return await self.over("PUT", step, "/Break", json=body)
         except Explained:
@@ -247,7 +246,7 @@ class OpenDental(gw.RestEmr):
         count = gw.units(step.span, each_s=UNIT_S, most=LONGEST_UNITS)
         now, like = step.before.native, (step.restores or step.before).native
         resized = {name: _resized(str(like.get(name, now[name])), count) for name in PATTERNS if name in now}
-        said = {"AptDateTime": str(gw.to_wall(step.span.start, self._zone, each_s=1))}
+        said = {"AptDateTime": str(gw.to_wall(step.span.start, self.zone, each_s=1))}
         return said if all(resized[name] == now[name] for name in resized) else said | resized
 
 

@@ -56,6 +56,11 @@ class Span:
         return self.start.timestamp() <= other.start.timestamp() and other.end.timestamp() <= self.end.timestamp()
 
 
+def later(start: datetime, length: timedelta) -> datetime:
+    """The end of what lasts so long, in the zone of `start`: Python would add to what its clock shows."""
+    return (start.astimezone(UTC) + length).astimezone(start.tzinfo)
+
+
 def _check(kind: type, *values: object) -> None:
     """An EMR may send anything. Raises TypeError while its answer is being read, so that it does no further harm."""
     for value in values:
@@ -151,7 +156,7 @@ class FreeTime:
             tuple(
                 Slot(
                     start=s.start,
-                    end=(s.start.astimezone(UTC) + length).astimezone(s.start.tzinfo),
+                    end=later(s.start, length),
                     resource_id=s.resource_id,
                     healthcare_service_id=s.healthcare_service_id,
                     care_unit_id=s.care_unit_id,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.domain.model import later
 from gateway.vendor.local_time import from_wall
 
 
@@ -83,8 +84,9 @@ def instant(told: object, zone: ZoneInfo) -> datetime:
 
 def wall(told: object, zone: ZoneInfo) -> datetime:
     """A time by the clock of `zone` (ISO 8601), as `from_wall` understands it; one that bears an offset is believed."""
-    read = datetime.fromisoformat(text(told))
-    if len(text(told)) <= len("2027-03-02"):
+    said = text(told)
+    read = datetime.fromisoformat(said)
+    if len(said) <= len("2027-03-02"):
         raise ValueError("a day without a time")
     return from_wall(read, zone) if read.tzinfo is None else read.astimezone(zone)
 
@@ -94,7 +96,7 @@ def minutes_after(start: datetime, minutes: object) -> datetime:
     length = number(minutes)
     if length <= 0:
         raise ValueError("a length that is none")
-    return (start.astimezone(UTC) + timedelta(minutes=length)).astimezone(start.tzinfo)
+    return later(start, timedelta(minutes=length))
 
 
 def in_utc(instant: datetime) -> str:

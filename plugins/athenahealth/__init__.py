@@ -78,8 +78,8 @@ class AthenaEmr(gw.RestEmr):
             quota=settings.calls_per_day,
             quota_window_s=86_400.0,
         )
-        super().__init__(http, can, tenant)
-        self._account, self._settings, self._zone = account, settings, settings.zone
+        super().__init__(http, can, tenant, zone=settings.zone)
+        self._account, self._settings = account, settings
         self._beyond = BEYOND_WEB if settings.beyond_web else {}
         self._zones: Mapping[str, str] = {}
         """Of each department, by its id."""
@@ -87,7 +87,7 @@ class AthenaEmr(gw.RestEmr):
     # -- answers ---------------------------------------------------------------------------------------------------
 
     def read(self, row: gw.Row) -> gw.Appointment:
-        return words.appointment(row, self._zone, self._settings.confirmed_id)
+        return words.appointment(row, self.zone, self._settings.confirmed_id)
 
     def body(self, answer: httpx.Response) -> gw.Row:
         """One is told as a list of one."""
@@ -95,16 +95,14 @@ class AthenaEmr(gw.RestEmr):
         return row
 
     async def rows(self, path: str, query: gw.Query = (), *, by: str = key) -> list[gw.Row]:
-        size, name = self._settings.page_size, path.split("/")[1]
+        name = path.split("/")[1]
 
         def page(answer: httpx.Response) -> gw.Page[gw.Row]:
             body = answer.json()
             return gw.Page([(row[by], row) for row in gw.records(body[name])], total=body["totalcount"])
 
-        async def ask(offset: int) -> gw.Page[gw.Row]:
-            return await self.http.read(path, page, params=[*query, ("limit", str(size)), ("offset", str(offset))])
-
-        return await gw.by_offset(ask, size=size)
+        names, size = ("offset", "limit"), self._settings.page_size
+        return await gw.by_limit(self.http, path, page, names, size=size, params=query)
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
@@ -139,7 +137,7 @@ class AthenaEmr(gw.RestEmr):
         """From the day before, too, from which something may reach into the span."""
         if not self.are_possible(wanted):
             return []
-        first, last = gw.local_days(wanted.span, self._zone)
+        first, last = gw.local_days(wanted.span, self.zone)
         place = (wanted.care_unit_id, wanted.resource_id, wanted.patient_id)
         found = await self._booked(first - timedelta(days=1), last, *place)
         ours = await self._ours(one.care_unit_id for one in found)
@@ -159,8 +157,8 @@ class AthenaEmr(gw.RestEmr):
         units = [id for id in ours if unit in (None, id)]
         if not units:
             return []
-        query = words.to_be_booked(wanted, units, self._zone, beyond=beyond)
-        parse = partial(words.slot, zone=self._zone, service=wanted.healthcare_service_id)
+        query = words.to_be_booked(wanted, units, self.zone, beyond=beyond)
+        parse = partial(words.slot, zone=self.zone, service=wanted.healthcare_service_id)
         found = await self.each(f"{self.path}/open", parse, query, by=self.key)
         return [slot for slot in found if wanted.resource_id in (None, slot.resource_id)]
 
@@ -177,7 +175,7 @@ class AthenaEmr(gw.RestEmr):
         if not self._zones or not set(units) <= self._zones.keys():
             place = self.places[Kind.CARE_UNIT]
             self._zones = dict(await self.each(place.path, words.zone, place.query, by=place.id))
-        return [id for id, zone in self._zones.items() if zone == self._zone.key]
+        return [id for id, zone in self._zones.items() if zone == self.zone.key]
 
     async def find_own(self, step: gw.Create | gw.Change) -> gw.Appointment | None:
         """A moved one names its successor. A booking is the slot that it was to take, if it is the patient's."""
@@ -220,7 +218,7 @@ class AthenaEmr(gw.RestEmr):
         return await self._placed(self.at(step, "/reschedule"), form, step, slot)
 
     async def _placed(self, path: str, form: Form, step: gw.Create | gw.Change, slot: gw.Slot) -> gw.Receipt:
-        parse = partial(words.placed, step.after, slot.id, self._zone)
+        parse = partial(words.placed, step.after, slot.id, self.zone)
         return await self._explained(self.http.write("PUT", path, parse, data=given(form)), step.after.id, slot.id)
 
     async def cancel(self, step: gw.Cancel) -> gw.Receipt:
@@ -274,7 +272,7 @@ class AthenaEmr(gw.RestEmr):
         wanted, back = step.after, step.restores if isinstance(step, gw.Change) else None
         for end in (wanted.start, wanted.end):
             # No time is ever said by itself: but which of two is meant must be certain all the same.
-            gw.to_wall(end, self._zone)
+            gw.to_wall(end, self.zone)
         if back is None and step.slots and step.slots[0].id:
             return step.slots[0]
         like = back or wanted
@@ -287,7 +285,7 @@ class AthenaEmr(gw.RestEmr):
 
     async def _made_anew(self, slot: gw.Slot) -> gw.Slot:
         """A free slot is nobody's loss: if the move does not come about, the next try finds it."""
-        form = words.new_slot(slot, self._zone)
+        form = words.new_slot(slot, self.zone)
         id = await self.http.write("POST", f"{self.path}/open", words.opened, data=given(form))
         return replace(slot, id=id)
 

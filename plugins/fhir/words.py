@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.plugin import Appointment, Entry, Slot, Span, Status
+from gateway.plugin import Appointment, Entry, Slot, Span, Status, in_utc
 from plugins.fhir.settings import Settings
 
 Json = Mapping[str, Any]
@@ -267,4 +267,4 @@ def looking_back(span: Span, settings: Settings) -> list[tuple[str, str | int | 
 
 def said(moment: datetime) -> str:
     """An instant in a URL: in UTC, since a `+` would have to survive every proxy."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return in_utc(moment)

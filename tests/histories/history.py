@@ -13,25 +13,13 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.e2e.conftest import PERSONALITIES
 from tests.histories import virtual
 from tests.histories.clinic import DESK
 from tests.histories.script import callers
 from tests.histories.virtual import BASE
 from tests.histories.wire import KINDS, Call, Weather
 from tests.histories.world import Told, World
-
-PERSONALITIES = (
-    "in-place",
-    "new-id",
-    "no-move",
-    "windows",
-    "windows-new-id",
-    "starts",
-    "slot-records",
-    "no-content",
-    "async",
-    "no-refusal",
-)
 
 
 @dataclass(frozen=True, slots=True)

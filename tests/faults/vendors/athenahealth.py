@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from tests.faults.cast import Cast
 from tests.faults.vendors.stage import (
     BYSTANDER,
     GONE,
@@ -15,7 +14,7 @@ from tests.faults.vendors.stage import (
     WAITING,
     Plain,
     Row,
-    half_hours,
+    cast_of,
     on_one_day,
     row,
 )
@@ -39,8 +38,7 @@ class Stage(Plain):
         at.fake.note(three[0], "First of three.")
         waiting = at.staff_books(at.half_hour(WAITING))
         at.fake.touch(waiting, appointmentconfirmationid=UNCONFIRMED)
-        who = {"other": at.bo, "patient": at.lo, "service": at.service}
-        self.cast = Cast(three=tuple(three), waiting=waiting, half_hours=half_hours(at), **who)
+        self.cast = cast_of(at, three, waiting, other=at.bo, patient=at.lo, service=at.service)
         self.settings = {**at.settings, "base_url": address, "page_size": 1000}
 
     def rows(self) -> list[Row]:

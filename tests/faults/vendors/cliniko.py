@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.cast import Cast
-from tests.faults.vendors.stage import BYSTANDER, GONE, STANDS, THREE, WAITING, Plain, Row, half_hours, on_one_day, row
+from tests.faults.vendors.stage import BYSTANDER, GONE, STANDS, THREE, WAITING, Plain, Row, cast_of, on_one_day, row
 from tests.plugins.cliniko.conftest import Practice
 
 OnOneDay = on_one_day(Practice)
@@ -18,14 +17,7 @@ class Stage(Plain):
         three = [at.staff_books(at.half_hour(n)) for n in THREE]
         # Nothing can be confirmed there.
         waiting = at.staff_books(at.half_hour(WAITING))
-        self.cast = Cast(
-            three=tuple(three),
-            waiting=waiting,
-            half_hours=half_hours(at),
-            other=at.bo,
-            patient=at.lo,
-            service=at.service,
-        )
+        self.cast = cast_of(at, three, waiting, other=at.bo, patient=at.lo, service=at.service)
         self.settings = at.settings
 
     def rows(self) -> list[Row]:

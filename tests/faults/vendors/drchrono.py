@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tests.faults.cast import Cast
-from tests.faults.vendors.stage import BYSTANDER, GONE, STANDS, THREE, WAITING, Plain, Row, half_hours, on_one_day, row
+from tests.faults.vendors.stage import BYSTANDER, GONE, STANDS, THREE, WAITING, Plain, Row, cast_of, on_one_day, row
 from tests.plugins.drchrono.conftest import Practice
 
 OnOneDay = on_one_day(Practice)
@@ -19,14 +18,7 @@ class Stage(Plain):
         at.staff_books(at.half_hour(BYSTANDER), at.bo, patient=int(at.lo))
         three = [at.staff_books(at.half_hour(n)) for n in THREE]
         waiting = at.staff_books(at.half_hour(WAITING), status="Not Confirmed")
-        self.cast = Cast(
-            three=tuple(three),
-            waiting=waiting,
-            half_hours=half_hours(at),
-            other=at.bo,
-            patient=at.lo,
-            service=at.service,
-        )
+        self.cast = cast_of(at, three, waiting, other=at.bo, patient=at.lo, service=at.service)
         self.settings = at.settings
 
     def rows(self) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.faults.cast import Cast
 from tests.faults.pace import SETTLE_S
 from tests.faults.vendors.stage import (
     BYSTANDER,
@@ -12,8 +11,8 @@ from tests.faults.vendors.stage import (
     WAITING,
     Plain,
     Row,
+    cast_of,
     clashing,
-    half_hours,
     on_one_day,
     row,
 )
@@ -28,10 +27,9 @@ class Stage(Plain):
         at = self._at = OnOneDay()
         at.fake.url, at.fake.settle_s, self.app = address, SETTLE_S, at.fake.app
         at.staff_books(at.half_hour(BYSTANDER), at.bo, patient_id=at.lo, operatory_id=at.rooms[1])
-        three = [str(at.staff_books(at.half_hour(n))) for n in THREE]
-        waiting = str(at.staff_books(at.half_hour(WAITING)))
-        who = {"other": str(at.bo), "patient": str(at.lo), "service": str(at.service)}
-        self.cast = Cast(three=tuple(three), waiting=waiting, half_hours=half_hours(at), **who)
+        three = [at.staff_books(at.half_hour(n)) for n in THREE]
+        waiting = at.staff_books(at.half_hour(WAITING))
+        self.cast = cast_of(at, three, waiting, other=at.bo, patient=at.lo, service=at.service)
         self.settings = at.settings
 
     def rows(self) -> list[Row]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tests.faults.cast import Cast
-from tests.faults.vendors.stage import BYSTANDER, GONE, STANDS, THREE, WAITING, Plain, Row, half_hours, on_one_day, row
+from tests.faults.vendors.stage import BYSTANDER, GONE, STANDS, THREE, WAITING, Plain, Row, cast_of, on_one_day, row
 from tests.plugins.opendental.conftest import Office
 
 OnOneDay = on_one_day(Office)
@@ -19,10 +18,9 @@ class Stage(Plain):
         at.fake.url, self.app = f"{address}/api/v1", at.fake.app
         at.staff_books(at.half_hour(BYSTANDER), PatNum=at.lo, Op=at.second, ProvNum=at.bo)
         # As their own staff lays them out: an undo has to lead back to that.
-        three = [str(at.staff_books(at.half_hour(n), Pattern="/XXXX/", PatternSecondary="//////")) for n in THREE]
-        waiting = str(at.staff_books(at.half_hour(WAITING), Confirmed=20))
-        who = {"other": at.resources[1], "patient": str(at.lo), "service": str(at.service)}
-        self.cast = Cast(three=tuple(three), waiting=waiting, half_hours=half_hours(at), **who)
+        three = [at.staff_books(at.half_hour(n), Pattern="/XXXX/", PatternSecondary="//////") for n in THREE]
+        waiting = at.staff_books(at.half_hour(WAITING), Confirmed=20)
+        self.cast = cast_of(at, three, waiting, other=at.resources[1], patient=at.lo, service=at.service)
         self.settings = at.settings
 
     def rows(self) -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import combinations
@@ -73,6 +73,12 @@ def on_one_day(kind: type[Any]) -> type[Any]:
             return days[beyond]
 
     return OnOneDay
+
+
+def cast_of(practice: Practice, three: Iterable[object], waiting: object, **who: object) -> Cast:
+    """`who`: the other resource, a patient and a service; ids as the vendor has them, texts or numbers."""
+    named = {role: str(id) for role, id in who.items()}
+    return Cast(three=tuple(map(str, three)), waiting=str(waiting), half_hours=half_hours(practice), **named)
 
 
 def half_hours(practice: Practice) -> tuple[tuple[str, str], ...]:
